@@ -1,0 +1,13 @@
+//! What both ends of Unisono must agree on, and nothing else.
+//!
+//! Everything here is pure: no socket, thread, file, clock or random source. Time and randomness come in as
+//! arguments, so that every decision can be replayed. In the order of the data path:
+//!
+//! - [`time`]: the two time domains, local time and media time, and how frames and RTP timestamps follow from them;
+//! - [`format`](mod@format): the shape of a stream's PCM and the RTP profile that follows from it;
+//! - [`clock`]: how a receiver learns the sender's clock.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod format;
+pub mod time;
