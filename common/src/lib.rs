@@ -5,9 +5,11 @@
 //!
 //! - [`time`]: the two time domains, local time and media time, and how frames and RTP timestamps follow from them;
 //! - [`format`](mod@format): the shape of a stream's PCM and the RTP profile that follows from it;
-//! - [`clock`]: how a receiver learns the sender's clock.
+//! - [`clock`]: how a receiver learns the sender's clock;
+//! - [`config`]: the configuration files of both daemons.
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod config;
 pub mod format;
 pub mod time;

@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn parse(text: &str) -> Result<SenderConfig, ConfigError> {
+    SenderConfig::parse(Path::new("sender.toml"), text)
+}
+
+fn complaint(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_plays_the_demo() {
+    let config = parse("").unwrap();
+    assert_eq!(config, SenderConfig::default());
+    assert_eq!(config.streams[0].id, "music");
+    assert_eq!(config.streams[0].source, SourceConfig::Demo);
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(
+        r#"
+        interface = "eth0"
+        playout_delay_ms = 400
+        state_dir = "/var/lib/unisono"
+        clock_port = 7681
+        ttl = 4
+        [http]
+        listen = "127.0.0.1:8080"
+        [[streams]]
+        id = "radio"
+        name = "House radio"
+        format = "44100:24:1"
+        group = "239.1.2.3"
+        port = 6004
+        enabled = false
+        source = { type = "library", path = "/srv/music", shuffle = true, repeat = false }
+        [[streams]]
+        name = "MPD & Co!"
+        source = { type = "pipe", path = "/run/mpd.fifo", format = "44100:32:2" }
+        [[streams]]
+        id = "t"
+        source = { type = "tone", frequency = 1000, level_db = -6.5 }
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.interface.as_deref(), Some("eth0"));
+    assert_eq!((config.playout_delay_ms, config.clock_port, config.ttl), (400, 7681, 4));
+    assert_eq!(config.http_listen.to_string(), "127.0.0.1:8080");
+    let [radio, mpd, tone] = &config.streams[..] else { panic!("three streams") };
+    assert_eq!(radio.format.to_string(), "44100:24:1");
+    assert_eq!((radio.group, radio.port, radio.enabled), (Some(Ipv4Addr::new(239, 1, 2, 3)), 6004, false));
+    assert_eq!(radio.source, SourceConfig::Library { path: "/srv/music".into(), shuffle: true, repeat: false });
+    assert_eq!((mpd.id.as_str(), mpd.name.as_str()), ("mpd-co", "MPD & Co!"));
+    let format = "44100:32:2".parse().unwrap();
+    assert_eq!(mpd.source, SourceConfig::Pipe { path: "/run/mpd.fifo".into(), format });
+    assert_eq!(tone.source, SourceConfig::Tone { frequency: 1000.0, level_db: -6.5 });
+}
+
+#[test]
+fn a_pipe_without_a_format_takes_the_streams() {
+    let config = parse("[[streams]]\nformat = '96000:24:2'\nsource = { type = 'pipe', path = '/p' }").unwrap();
+    let SourceConfig::Pipe { format, .. } = config.streams[0].source else { panic!("a pipe") };
+    assert_eq!(format, config.streams[0].format);
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line_and_the_nearest_known_one() {
+    assert_eq!(
+        complaint("interface = 'eth0'\nplayout_delay = 3\n"),
+        "sender.toml:2: unknown key \"playout_delay\"; did you mean \"playout_delay_ms\"?"
+    );
+    assert_eq!(
+        complaint("[http]\nlissen = '0.0.0.0:1'\n"),
+        "sender.toml:2: [http]: unknown key \"lissen\"; did you mean \"listen\"?"
+    );
+    assert_eq!(
+        complaint("[[streams]]\nid='a'\n[[streams]]\nid='b'\nfromat='48000:16:2'\n"),
+        "sender.toml:5: [[streams]]: unknown key \"fromat\"; did you mean \"format\"?"
+    );
+    assert_eq!(
+        complaint("wombat = 1"),
+        "sender.toml:1: unknown key \"wombat\"; it can be interface, playout_delay_ms, state_dir, clock_port, ttl, http, streams"
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once_in_the_order_of_the_lines() {
+    let error = parse(
+        "ttl = 0\nplayout_delay_ms = 'long'\n[[streams]]\nid = 'Größe'\nformat = '48000:32:2'\nport = 5005\ngroup = '10.0.0.1'\n\
+         source = { type = 'radoi' }\n[http]\nlisten = 'everywhere'\n",
+    )
+    .unwrap_err();
+    let lines: Vec<_> = error.problems().iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [1, 2, 4, 5, 6, 7, 8, 10]);
+    let text = error.to_string();
+    assert!(text.contains("sender.toml:1: ttl: 0 is out of range, it must be 1 to 255"), "{text}");
+    assert!(text.contains("sender.toml:2: playout_delay_ms: this must be a whole number, not a text"), "{text}");
+    assert!(text.contains("RTP takes an even port"), "{text}");
+}
+
+#[test]
+fn a_source_must_be_known_and_complete() {
+    let source = |source: &str| complaint(&format!("[[streams]]\nsource = {source}"));
+    assert_eq!(
+        source("{ type = 'libary', path = 'x' }"),
+        "sender.toml:2: type: unknown source \"libary\"; did you mean \"library\"?"
+    );
+    assert_eq!(
+        source("{ path = 'x' }"),
+        "sender.toml:2: source: needs the key \"type\": one of library, pipe, demo, tone"
+    );
+    assert_eq!(source("{ type = 'pipe' }"), "sender.toml:2: source: needs the key \"path\": the FIFO to read");
+    assert_eq!(source("'demo'"), "sender.toml:2: source: this must be a table, not a text");
+}
+
+#[test]
+fn two_streams_under_one_id_or_in_one_group_are_refused() {
+    assert!(complaint("[[streams]]\nid='a'\n[[streams]]\nid='a'").contains("two streams have the id \"a\""));
+    let shared = complaint("[[streams]]\nid='a'\ngroup='239.0.1.1'\n[[streams]]\nid='b'\ngroup='239.0.1.1'");
+    assert!(shared.contains("share the group 239.0.1.1"), "{shared}");
+    assert!(complaint("streams = []").contains("the list is empty"));
+}
+
+#[test]
+fn what_is_not_toml_is_told_with_its_line() {
+    let text = complaint("ttl = 4\ninterface = eth0\n");
+    assert!(text.starts_with("sender.toml:2: "), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_toml_makes_it_panic(key in "(interface|ttl|streams|http|clock_port|state_dir)", value in "(-?[0-9]{1,20}|'[^']{0,20}'|true|[0-9]\\.5|\\[\\]|\\{\\}|\\[\\{source=\\{type='tone', level_db=nan\\}\\}\\])") {
+        let _ = parse(&format!("{key} = {value}"));
+    }
+}
