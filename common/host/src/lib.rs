@@ -1,1 +1,23 @@
-//! common/host
+//! What both ends of Unisono need of the machine they run on, and the only place of the workspace's shared code with
+//! `unsafe`. It decides nothing: it reads clocks, opens sockets and asks for priorities, and says plainly what it got.
+//!
+//! - [`clock`]: CLOCK_MONOTONIC_RAW, sleeping until one of its readings, and packet stamps converted to it;
+//! - [`interface`]: network interfaces by name;
+//! - [`multicast`]: sockets that send to and receive from groups on one interface;
+//! - [`stamped`]: the unicast socket of the clock exchange, with the kernel's own receive and transmit stamps;
+//! - [`realtime`]: scheduling, locked memory and thread names;
+//! - [`random`]: numbers that nobody can guess, for epochs, seeds and identities.
+//!
+//! Linux only. Everything goes through libc (never raw system calls), so that a preloaded library can give a process
+//! a clock of its own: that is how the tests make hosts with clocks that are off.
+#![warn(clippy::multiple_unsafe_ops_per_block)]
+
+pub mod clock;
+pub mod interface;
+pub mod multicast;
+pub mod random;
+pub mod realtime;
+mod socket;
+pub mod stamped;
+
+pub use socket::Received;

@@ -1,0 +1,286 @@
+//! Sockets that receive from and send to multicast groups on one interface.
+//!
+//! The interface is always named by its index, never found by routing: a host with no default route, with several
+//! networks or with nothing but loopback works the same. A receiving socket is bound to the group itself, so it gets
+//! nothing that other processes joined; IPv4 and IPv6 go through the same protocol-independent options.
+//!
+//! Loopback alone is enough for IPv4 groups; Linux does not carry IPv6 groups over loopback.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use unisono_common::time::LocalTime;
+
+use crate::clock::StampConverter;
+use crate::interface::{Interface, InterfaceError};
+use crate::socket::{self, Received};
+
+/// Receive buffer asked for: a second of the largest streams. The kernel grants up to `net.core.rmem_max`.
+const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
+
+/// Why a multicast socket could not be had.
+#[derive(Debug, Error)]
+pub enum MulticastError {
+    /// The address is not a group.
+    #[error("{0} is not a multicast address; IPv4 groups are 224.0.0.0 to 239.255.255.255, IPv6 groups begin with ff")]
+    NotAGroup(IpAddr),
+    /// The interface lacks what is needed.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// Another process has the port and does not share it.
+    #[error("UDP port {port} is in use by another process that does not share it; choose another port or stop it")]
+    PortInUse {
+        /// The port.
+        port: u16,
+    },
+    /// The kernel refused a step.
+    #[error("can't {step} {address} on interface \"{interface}\": {source}")]
+    Refused {
+        /// What was tried, as in "join".
+        step: &'static str,
+        /// Group or local address.
+        address: SocketAddr,
+        /// On which interface.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// A socket that is a member of one group on one interface. Leaves the group when dropped.
+#[derive(Debug)]
+pub struct MulticastReceiver {
+    socket: UdpSocket,
+    group: SocketAddr,
+    source: Option<IpAddr>,
+    interface: Interface,
+    converter: StampConverter,
+}
+
+impl MulticastReceiver {
+    /// Joins `group` on `interface`, from any source.
+    pub fn join(group: SocketAddr, interface: &Interface) -> Result<Self, MulticastError> {
+        Self::open(group, None, interface)
+    }
+
+    /// Joins `group` on `interface`, but only what `source` sends to it (RFC 4607).
+    pub fn join_source(group: SocketAddr, source: IpAddr, interface: &Interface) -> Result<Self, MulticastError> {
+        Self::open(group, Some(source), interface)
+    }
+
+    /// Leaves and joins anew: makes switches that forgot the membership learn it again (IGMP snooping without a
+    /// querier forgets after minutes). Packets that arrive between the two are lost.
+    pub fn rejoin(&self) -> Result<(), MulticastError> {
+        // Leaving fails when the interface went away and took the membership with it: then joining is what counts.
+        let _ = self.membership(false);
+        self.membership(true).map_err(|error| refused("join", self.group, &self.interface, error))
+    }
+
+    /// Waits until a packet is there or local time is `until`. True: a packet is (or an error to be picked up).
+    pub fn wait(&self, until: LocalTime) -> io::Result<bool> {
+        socket::wait(self.socket.as_raw_fd(), socket::remaining_ns(until))
+    }
+
+    /// Takes the next packet without waiting; `None` when there is none. Allocates nothing.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        socket::receive_packet(self.socket.as_raw_fd(), buffer, &mut self.converter)
+    }
+
+    /// The group that it is a member of, with the port.
+    pub fn group(&self) -> SocketAddr {
+        self.group
+    }
+
+    /// The interface that it listens on.
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    fn open(group: SocketAddr, source: Option<IpAddr>, interface: &Interface) -> Result<Self, MulticastError> {
+        let group = scoped(group, interface)?;
+        let refuse = |step| move |error| refused(step, group, interface, error);
+        let socket = new_socket(group).map_err(refuse("open a socket for"))?;
+        // A process may hold several sockets for one port, and so may its neighbours.
+        socket.set_reuse_address(true).map_err(refuse("share"))?;
+        // A small buffer works too, until the machine is busy: not worth failing for.
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+        set_multicast_all_off(&socket, group).map_err(refuse("limit the socket to"))?;
+        socket.bind(&group.into()).map_err(|error| bind_error(group, interface, error))?;
+        socket.set_nonblocking(true).map_err(refuse("open"))?;
+        let flags = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+        // Without kernel stamps packets are stamped in user space, and say so.
+        let _ = socket::set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags);
+        let receiver = Self {
+            socket: socket.into(),
+            group,
+            source,
+            interface: interface.clone(),
+            converter: StampConverter::new(),
+        };
+        receiver.membership(true).map_err(refuse("join"))?;
+        Ok(receiver)
+    }
+
+    fn membership(&self, join: bool) -> io::Result<()> {
+        let fd = self.socket.as_raw_fd();
+        let level = if self.group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
+        let gr_group = socket::storage(self.group);
+        match self.source {
+            None => {
+                let request = libc::group_req { gr_interface: self.interface.index, gr_group };
+                let name = if join { libc::MCAST_JOIN_GROUP } else { libc::MCAST_LEAVE_GROUP };
+                socket::set_option(fd, level, name, &request)
+            }
+            Some(source) => {
+                let request = libc::group_source_req {
+                    gsr_interface: self.interface.index,
+                    gsr_group: gr_group,
+                    gsr_source: socket::storage(SocketAddr::new(source, 0)),
+                };
+                let name = if join { libc::MCAST_JOIN_SOURCE_GROUP } else { libc::MCAST_LEAVE_SOURCE_GROUP };
+                socket::set_option(fd, level, name, &request)
+            }
+        }
+    }
+}
+
+impl AsFd for MulticastReceiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// How a [`MulticastSender`] sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendOptions {
+    /// The port that packets come from: peers that know a stream by it survive a restart. 0: any.
+    pub source_port: u16,
+    /// How many routers packets may pass, 1 to 255.
+    pub ttl: u8,
+    /// Differentiated services code point, 0 to 63.
+    pub dscp: u8,
+}
+
+/// A socket that sends to groups on one interface, and also to members on this very host.
+#[derive(Debug)]
+pub struct MulticastSender {
+    socket: UdpSocket,
+    interface: Interface,
+}
+
+impl MulticastSender {
+    /// Opens a socket that sends to groups of the family of `family` (its address does not matter) on `interface`.
+    pub fn open(interface: &Interface, family: IpAddr, options: SendOptions) -> Result<Self, MulticastError> {
+        let local = match (interface.address(family)?, options.source_port) {
+            (IpAddr::V4(address), port) => SocketAddr::new(address.into(), port),
+            (IpAddr::V6(address), port) => SocketAddrV6::new(address, port, 0, scope(address, interface)).into(),
+        };
+        let refuse = |step| move |error| refused(step, local, interface, error);
+        let socket = new_socket(local).map_err(refuse("open a socket for"))?;
+        // A stream's port must be ours again at once after a crash.
+        socket.set_reuse_address(true).map_err(refuse("share"))?;
+        socket.bind(&local.into()).map_err(|error| bind_error(local, interface, error))?;
+        let tos = u32::from(options.dscp & 63) << 2;
+        if local.is_ipv4() {
+            let request = libc::ip_mreqn {
+                imr_multiaddr: libc::in_addr { s_addr: 0 },
+                imr_address: libc::in_addr { s_addr: 0 },
+                imr_ifindex: interface.index as i32,
+            };
+            socket::set_option(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
+                .map_err(refuse("send from"))?;
+            socket.set_multicast_loop_v4(true).map_err(refuse("loop back"))?;
+            socket.set_multicast_ttl_v4(options.ttl.into()).map_err(refuse("set the TTL of"))?;
+            socket.set_tos_v4(tos).map_err(refuse("set the DSCP of"))?;
+        } else {
+            socket.set_multicast_if_v6(interface.index).map_err(refuse("send from"))?;
+            socket.set_multicast_loop_v6(true).map_err(refuse("loop back"))?;
+            socket.set_multicast_hops_v6(options.ttl.into()).map_err(refuse("set the hop limit of"))?;
+            socket.set_tclass_v6(tos).map_err(refuse("set the DSCP of"))?;
+        }
+        Ok(Self { socket: socket.into(), interface: interface.clone() })
+    }
+
+    /// Sends one packet to `group`.
+    pub fn send_to(&self, packet: &[u8], group: SocketAddr) -> io::Result<()> {
+        let group = with_scope(group, &self.interface);
+        self.socket.send_to(packet, group).map(|_| ())
+    }
+
+    /// The address and port that packets come from.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The interface that it sends on.
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+}
+
+impl AsFd for MulticastSender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn new_socket(family: SocketAddr) -> io::Result<Socket> {
+    Socket::new(Domain::for_address(family), Type::DGRAM, Some(Protocol::UDP))
+}
+
+/// Only what this very socket joined, not what any socket of the host did.
+fn set_multicast_all_off(socket: &Socket, group: SocketAddr) -> io::Result<()> {
+    let (level, name) = match group {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MULTICAST_ALL),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, IPV6_MULTICAST_ALL),
+    };
+    socket::set_option(socket.as_raw_fd(), level, name, &0_i32)
+}
+
+/// linux/in6.h, Linux 4.20; libc has it for some targets only.
+const IPV6_MULTICAST_ALL: i32 = 29;
+
+fn scoped(group: SocketAddr, interface: &Interface) -> Result<SocketAddr, MulticastError> {
+    if group.ip().is_multicast() {
+        Ok(with_scope(group, interface))
+    } else {
+        Err(MulticastError::NotAGroup(group.ip()))
+    }
+}
+
+/// IPv6 groups of link or interface scope are only complete with the interface.
+fn with_scope(group: SocketAddr, interface: &Interface) -> SocketAddr {
+    match group {
+        SocketAddr::V6(v6) if v6.scope_id() == 0 => {
+            SocketAddrV6::new(*v6.ip(), v6.port(), v6.flowinfo(), interface.index).into()
+        }
+        other => other,
+    }
+}
+
+fn scope(address: Ipv6Addr, interface: &Interface) -> u32 {
+    if address.is_unicast_link_local() { interface.index } else { 0 }
+}
+
+fn bind_error(address: SocketAddr, interface: &Interface, error: io::Error) -> MulticastError {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => MulticastError::PortInUse { port: address.port() },
+        _ => refused("bind to", address, interface, error),
+    }
+}
+
+fn refused(step: &'static str, address: SocketAddr, interface: &Interface, source: io::Error) -> MulticastError {
+    MulticastError::Refused { step, address, interface: interface.name.clone(), source }
+}
+
+/// Any IPv4 address, for [`MulticastSender::open`].
+pub const IPV4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Any IPv6 address, for [`MulticastSender::open`].
+pub const IPV6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+#[cfg(test)]
+mod tests;
