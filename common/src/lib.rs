@@ -5,11 +5,23 @@
 //!
 //! - [`time`]: the two time domains, local time and media time, and how frames and RTP timestamps follow from them;
 //! - [`format`](mod@format): the shape of a stream's PCM and the RTP profile that follows from it;
+//! - [`pcm`]: samples to bytes and back;
+//! - [`rtp`], [`sequence`]: the packets that carry them;
+//! - [`sdp`], [`sap`]: how a stream is described and announced;
+//! - [`rtcp`]: the reports beside it;
 //! - [`clock`]: how a receiver learns the sender's clock;
+//! - [`identity`]: what a stream keeps over restarts;
 //! - [`config`]: the configuration files of both daemons.
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod config;
 pub mod format;
+pub mod identity;
+pub mod pcm;
+pub mod rtcp;
+pub mod rtp;
+pub mod sap;
+pub mod sdp;
+pub mod sequence;
 pub mod time;

@@ -1,0 +1,62 @@
+//! What a stream keeps over restarts of its sender, so that receivers go on as if nothing had been.
+//!
+//! A new SSRC inside a session silences PulseAudio and PipeWire for good, and a new session id doubles the audio in
+//! them until the old one is deleted. So both are picked once and kept in the state directory.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+/// The lasting identity of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamIdentity {
+    /// Synchronisation source of its packets.
+    pub ssrc: u32,
+    /// Session id in its description; a new one whenever the description changes.
+    pub session_id: u64,
+    /// The description announced last; empty before the first. If it is not what is to be announced now, it must be
+    /// deleted first.
+    #[serde(default)]
+    pub announced: String,
+}
+
+/// Why a text is no identity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no stream identity: {0}")]
+pub struct IdentityError(String);
+
+impl StreamIdentity {
+    /// A fresh one out of random bytes.
+    pub fn new(random: [u8; 8]) -> Self {
+        let [ssrc, session_id] = [[0, 1, 2, 3], [4, 5, 6, 7]].map(|i| u32::from_be_bytes(i.map(|i: usize| random[i])));
+        StreamIdentity { ssrc, session_id: u64::from(session_id.max(1)), announced: String::new() }
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    pub fn decode(text: &str) -> Result<Self, IdentityError> {
+        toml::from_str(text).map_err(|error| IdentityError(error.message().to_owned()))
+    }
+
+    /// As text (TOML) for the state directory.
+    pub fn encode(&self) -> Result<String, IdentityError> {
+        toml::to_string(self).map_err(|error| IdentityError(error.to_string()))
+    }
+}
+
+/// The multicast group of a stream that is given none: 239.77.x.y by its id, or the next one that is not `taken`.
+///
+/// The second byte, 77, keeps the group's Ethernet address clear of that of 224.0.0.x, which switches flood.
+pub fn multicast_group(stream_id: &str, taken: &[Ipv4Addr]) -> Ipv4Addr {
+    const HOSTS: u32 = 254;
+    let start = fnv1a(stream_id.as_bytes()) % (HOSTS * HOSTS);
+    let group = |n: u32| Ipv4Addr::new(239, 77, (n / HOSTS % HOSTS + 1) as u8, (n % HOSTS + 1) as u8);
+    (start..start + HOSTS * HOSTS).map(group).find(|group| !taken.contains(group)).unwrap_or(group(start))
+}
+
+/// FNV-1a: spreads short texts well, and is the same for ever.
+fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! PCM bytes to samples and back, exactly.
+//!
+//! A sample is an `i32` that holds the value at its own depth (16 bits: -32768..=32767), not shifted to the top.
+//! On the wire samples are big-endian (L16, RFC 3551 section 4.5.11; L24, RFC 3190 section 4); in raw pipes they are
+//! little-endian (ALSA's S16_LE, S24_3LE, S32_LE). Bytes are read one by one: an RTP payload is aligned to nothing.
+
+use crate::format::Depth;
+
+/// Writes `samples` as an RTP payload; returns how many bytes that is. What fits into neither slice is left out.
+///
+/// Samples beyond the depth are cut to its low bits.
+pub fn encode_be(depth: Depth, samples: &[i32], out: &mut [u8]) -> usize {
+    encode(depth, samples, out, |sample, bytes| bytes.copy_from_slice(&sample.to_be_bytes()[4 - bytes.len()..]))
+}
+
+/// Writes `samples` as raw little-endian PCM; as [`encode_be`] otherwise.
+pub fn encode_le(depth: Depth, samples: &[i32], out: &mut [u8]) -> usize {
+    encode(depth, samples, out, |sample, bytes| bytes.copy_from_slice(&sample.to_le_bytes()[..bytes.len()]))
+}
+
+/// Reads an RTP payload into `out`; returns the number of samples. A sample that is cut off at the end is left out.
+pub fn decode_be(depth: Depth, payload: &[u8], out: &mut [i32]) -> usize {
+    match depth {
+        Depth::S16 => decode(payload, out, |[a, b]: [u8; 2]| i32::from(i16::from_be_bytes([a, b]))),
+        Depth::S24 => decode(payload, out, |[a, b, c]: [u8; 3]| i32::from_be_bytes([a, b, c, 0]) >> 8),
+        Depth::S32 => decode(payload, out, i32::from_be_bytes),
+    }
+}
+
+/// Reads raw little-endian PCM; as [`decode_be`] otherwise.
+pub fn decode_le(depth: Depth, bytes: &[u8], out: &mut [i32]) -> usize {
+    match depth {
+        Depth::S16 => decode(bytes, out, |[a, b]: [u8; 2]| i32::from(i16::from_le_bytes([a, b]))),
+        Depth::S24 => decode(bytes, out, |[a, b, c]: [u8; 3]| i32::from_le_bytes([0, a, b, c]) >> 8),
+        Depth::S32 => decode(bytes, out, i32::from_le_bytes),
+    }
+}
+
+/// Reads an RTP payload as floats, -1.0 <= x < 1.0; exact for 16 and 24 bits.
+pub fn decode_be_f32(depth: Depth, payload: &[u8], out: &mut [f32]) -> usize {
+    let scale = f32_scale(depth);
+    match depth {
+        Depth::S16 => decode(payload, out, |[a, b]: [u8; 2]| f32::from(i16::from_be_bytes([a, b])) * scale),
+        Depth::S24 => decode(payload, out, |[a, b, c]: [u8; 3]| (i32::from_be_bytes([a, b, c, 0]) >> 8) as f32 * scale),
+        Depth::S32 => decode(payload, out, |bytes: [u8; 4]| i32::from_be_bytes(bytes) as f32 * scale),
+    }
+}
+
+/// What a sample of this depth is multiplied by to get a float: 2^-(bits - 1), a power of two and so exact.
+pub const fn f32_scale(depth: Depth) -> f32 {
+    1.0 / (1_u32 << (depth.bits() - 1)) as f32
+}
+
+/// Samples of this depth lie in `-limit..limit`.
+pub const fn limit(depth: Depth) -> i64 {
+    1 << (depth.bits() - 1)
+}
+
+fn encode(depth: Depth, samples: &[i32], out: &mut [u8], write: impl Fn(i32, &mut [u8])) -> usize {
+    let width = depth.bytes();
+    for (sample, bytes) in samples.iter().zip(out.chunks_exact_mut(width)) {
+        write(*sample, bytes);
+    }
+    samples.len().min(out.len() / width) * width
+}
+
+fn decode<T, const WIDTH: usize>(bytes: &[u8], out: &mut [T], read: impl Fn([u8; WIDTH]) -> T) -> usize {
+    let (samples, _cut) = bytes.as_chunks::<WIDTH>();
+    for (sample, out) in samples.iter().zip(out.iter_mut()) {
+        *out = read(*sample);
+    }
+    samples.len().min(out.len())
+}
+
+#[cfg(test)]
+mod tests;

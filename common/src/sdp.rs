@@ -1,0 +1,187 @@
+//! Session descriptions (SDP, RFC 8866) of one PCM stream: the one that we send, and those that we accept.
+//!
+//! What we send is one fixed text, found by trying: it is what PulseAudio, PipeWire, GStreamer, VLC and ffmpeg all
+//! take. Lines end in LF (PulseAudio 16 refuses CRLF), attributes stand at media level (GStreamer 1.22 reads only
+//! those), there is no empty line, no empty `s=`, one `m=`, and never an `a=ssrc` (PipeWire 1.4 refuses the whole
+//! text). What we read may differ in all of that.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::format::Format;
+
+mod parse;
+
+pub use parse::{SdpError, origin};
+
+/// The longest description that is read.
+pub const MAX_LEN: usize = 4096;
+
+/// One announced stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Who announces it, and which version this is.
+    pub origin: Origin,
+    /// Its name for people.
+    pub name: String,
+    /// Where its packets are sent; a multicast group, as a rule.
+    pub address: IpAddr,
+    /// Time to live of its packets, when the description tells.
+    pub ttl: Option<u8>,
+    /// RTP port; RTCP is on the next one.
+    pub port: u16,
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// Rate, depth and channels.
+    pub format: Format,
+    /// Frames in a packet; nothing when the description does not tell, and some senders' packets vary.
+    pub packet_frames: Option<u32>,
+    /// The clock that the timestamps are readings of.
+    pub reference_clock: Option<ReferenceClock>,
+    /// RTP timestamp at the epoch of the reference clock (`a=mediaclk:direct=`).
+    pub direct_offset: Option<u32>,
+    /// The only source of the packets (RFC 4570), for a source-specific join.
+    pub source: Option<IpAddr>,
+    /// Our id of the stream, when a Unisono sender announces it.
+    pub stream_id: Option<String>,
+    /// From a frame's timestamp to its sound, in milliseconds, when a Unisono sender announces it.
+    pub playout_delay_ms: Option<u32>,
+}
+
+/// The `o=` line: who announces a session. Peers take the whole of it as the session's identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// User name, `-` for none.
+    pub username: String,
+    /// Session id: digits, any number of them.
+    pub session_id: String,
+    /// Version of the description.
+    pub version: u64,
+    /// Address of the announcing host, or its name.
+    pub address: String,
+}
+
+/// What stays of an [`Origin`] when the description changes: the key of a session.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey {
+    username: String,
+    session_id: String,
+    address: String,
+}
+
+/// A clock named by `a=ts-refclk` (RFC 7273 section 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferenceClock {
+    /// An NTP server.
+    Ntp(SocketAddr),
+    /// A PTP domain: what stands behind `ptp=`, for example `IEEE1588-2008:00-11-22-FF-FE-33-44-55:0`.
+    Ptp(String),
+    /// Any other.
+    Other(String),
+}
+
+impl Origin {
+    /// What stays the same when the description changes.
+    pub fn key(&self) -> SessionKey {
+        SessionKey {
+            username: self.username.clone(),
+            session_id: self.session_id.clone(),
+            address: self.address.clone(),
+        }
+    }
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}@{}", self.username, self.session_id, self.address)
+    }
+}
+
+impl fmt::Display for ReferenceClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReferenceClock::Ntp(address) => write!(f, "ntp={address}"),
+            ReferenceClock::Ptp(domain) => write!(f, "ptp={domain}"),
+            ReferenceClock::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// The description as we send it.
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { username, session_id, version, address } = &self.origin;
+        let format = &self.format;
+        writeln!(f, "v=0")?;
+        writeln!(f, "o={username} {session_id} {version} IN {} {address}", family(address.contains(':')))?;
+        writeln!(f, "s={}", OneLine(&self.name))?;
+        write!(f, "c=IN {} {}", family(self.address.is_ipv6()), self.address)?;
+        match self.ttl.filter(|_| self.address.is_ipv4()) {
+            Some(ttl) => writeln!(f, "/{ttl}")?,
+            None => writeln!(f)?,
+        }
+        writeln!(f, "t=0 0")?;
+        writeln!(f, "m=audio {} RTP/AVP {}", self.port, self.payload_type)?;
+        match format.channels {
+            1 => writeln!(f, "i=1 channels: Mono")?,
+            2 => writeln!(f, "i=2 channels: Left, Right")?,
+            _ => {}
+        }
+        writeln!(f, "a=recvonly")?;
+        let Format { rate, depth, channels } = format;
+        writeln!(f, "a=rtpmap:{} L{}/{rate}/{channels}", self.payload_type, depth.bits())?;
+        if let Some(source) = self.source {
+            writeln!(f, "a=source-filter: incl IN {} {} {source}", family(source.is_ipv6()), self.address)?;
+        }
+        if let Some(frames) = self.packet_frames {
+            let ptime = Milliseconds { frames, rate: *rate };
+            writeln!(f, "a=ptime:{ptime}\na=maxptime:{ptime}\na=framecount:{frames}")?;
+        }
+        writeln!(f, "a=sync-time:0")?;
+        if let Some(clock) = &self.reference_clock {
+            writeln!(f, "a=ts-refclk:{clock}")?;
+        }
+        match self.direct_offset {
+            Some(offset) => writeln!(f, "a=mediaclk:direct={offset}")?,
+            None => writeln!(f, "a=mediaclk:sender")?,
+        }
+        writeln!(f, "a=tool:unisono {}", env!("CARGO_PKG_VERSION"))?;
+        if let Some(id) = &self.stream_id {
+            writeln!(f, "a=x-unisono-id:{}", OneLine(id))?;
+        }
+        if let Some(delay) = self.playout_delay_ms {
+            writeln!(f, "a=x-unisono-delay:{delay}")?;
+        }
+        Ok(())
+    }
+}
+
+fn family(v6: bool) -> &'static str {
+    if v6 { "IP6" } else { "IP4" }
+}
+
+/// A text as one line that is not empty: PulseAudio refuses a description with an empty `s=`.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text: String = self.0.chars().filter(|c| !c.is_control()).collect();
+        f.write_str(if text.trim().is_empty() { "-" } else { text.trim() })
+    }
+}
+
+/// A packet time in milliseconds with at most three decimals: well within the half sample that AES67 asks for.
+struct Milliseconds {
+    frames: u32,
+    rate: u32,
+}
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.3}", f64::from(self.frames) * 1e3 / f64::from(self.rate));
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Reading descriptions, tolerantly: LF or CRLF, attributes and `c=` at either level, static payload types, unknown
+//! lines. sdp-types knows the lines; what they mean for a PCM stream is found here.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sdp_types::Media;
+
+use super::{MAX_LEN, Origin, ReferenceClock, Session};
+use crate::format::{Depth, Format};
+
+/// Why a description is none of a stream that we could play.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SdpError {
+    /// Longer than [`MAX_LEN`].
+    #[error("SDP: {0} bytes are more than {MAX_LEN}")]
+    TooLong(usize),
+    /// Not SDP.
+    #[error("SDP: {0}")]
+    Syntax(String),
+    /// No `o=` line, which names the session.
+    #[error("SDP: no origin")]
+    NoOrigin,
+    /// No `m=audio PORT RTP/AVP`.
+    #[error("SDP: no audio over RTP")]
+    NoAudio,
+    /// No address to listen at.
+    #[error("SDP: no usable connection address")]
+    NoAddress,
+    /// An encoding, rate or channel count that we do not play.
+    #[error("SDP: {0} is not played; L16 and L24 of 1 to 8 channels are")]
+    Encoding(String),
+}
+
+impl Session {
+    /// Reads a description.
+    pub fn parse(bytes: &[u8]) -> Result<Session, SdpError> {
+        if bytes.len() > MAX_LEN {
+            return Err(SdpError::TooLong(bytes.len()));
+        }
+        // Names in Latin-1 are seen in the field; they come out with replacement characters instead of not at all.
+        let text = String::from_utf8_lossy(bytes);
+        let sdp = sdp_types::Session::parse(text.as_bytes()).map_err(|error| SdpError::Syntax(error.to_string()))?;
+        let media = sdp.medias.iter().find(|media| is_rtp_audio(media)).ok_or(SdpError::NoAudio)?;
+        let attributes = Attributes { media, session: &sdp };
+        let (payload_type, format) = encoding(media, &attributes)?;
+        let connection = media.connections.last().or(sdp.connection.as_ref()).ok_or(SdpError::NoAddress)?;
+        let connection = connection.try_address().map_err(|_| SdpError::NoAddress)?;
+        Ok(Session {
+            origin: origin(bytes).ok_or(SdpError::NoOrigin)?,
+            name: sdp.session_name.trim().to_owned(),
+            address: connection.ip,
+            ttl: connection.ttl,
+            port: media.port,
+            payload_type,
+            format,
+            packet_frames: packet_frames(&attributes, format.rate),
+            reference_clock: reference_clock(&attributes),
+            direct_offset: attributes.first("mediaclk").and_then(direct_offset),
+            source: attributes.first("source-filter").and_then(source_filter),
+            stream_id: attributes.first("x-unisono-id").map(str::to_owned),
+            playout_delay_ms: attributes.first("x-unisono-delay").and_then(|value| value.parse().ok()),
+        })
+    }
+}
+
+/// The origin in a description that need hold nothing else, as in a SAP deletion.
+pub fn origin(bytes: &[u8]) -> Option<Origin> {
+    let bytes = bytes.get(..bytes.len().min(MAX_LEN))?;
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().find_map(|line| line.strip_prefix("o="))?;
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let [username, session_id, version, "IN", "IP4" | "IP6", address] = fields[..] else { return None };
+    Some(Origin {
+        username: username.to_owned(),
+        session_id: session_id.to_owned(),
+        version: version.parse().ok()?,
+        address: address.to_owned(),
+    })
+}
+
+/// Attributes of the media, then of the session.
+struct Attributes<'a> {
+    media: &'a Media,
+    session: &'a sdp_types::Session,
+}
+
+impl<'a> Attributes<'a> {
+    fn all(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let attributes = self.media.attributes.iter().chain(&self.session.attributes);
+        attributes
+            .filter(move |attribute| attribute.attribute.eq_ignore_ascii_case(name))
+            .filter_map(|attribute| attribute.value.as_deref().map(str::trim))
+    }
+
+    fn first(&self, name: &'static str) -> Option<&'a str> {
+        self.all(name).next()
+    }
+}
+
+fn is_rtp_audio(media: &Media) -> bool {
+    media.media == "audio" && matches!(media.proto.as_str(), "RTP/AVP" | "RTP/AVPF") && media.port != 0
+}
+
+/// The first payload type of the media that can be played, and what it means.
+fn encoding(media: &Media, attributes: &Attributes<'_>) -> Result<(u8, Format), SdpError> {
+    let mut error = SdpError::NoAudio;
+    for payload_type in media.fmt.split_whitespace().filter_map(|pt| pt.parse::<u8>().ok()).filter(|pt| *pt < 128) {
+        let mapping = attributes.all("rtpmap").find_map(|value| {
+            let (number, mapping) = value.split_once(char::is_whitespace)?;
+            (number.parse() == Ok(payload_type)).then(|| mapping.trim())
+        });
+        let mapping = match (mapping, payload_type) {
+            (Some(mapping), _) => mapping,
+            (None, 10) => "L16/44100/2",
+            (None, 11) => "L16/44100/1",
+            (None, _) => {
+                error = SdpError::Encoding(format!("payload type {payload_type}"));
+                continue;
+            }
+        };
+        match pcm_format(mapping) {
+            Some(format) => return Ok((payload_type, format)),
+            None => error = SdpError::Encoding(mapping.to_owned()),
+        }
+    }
+    Err(error)
+}
+
+/// `L16/48000/2`; one channel when none are given.
+fn pcm_format(mapping: &str) -> Option<Format> {
+    let mut parts = mapping.split('/').map(str::trim);
+    let depth = match parts.next()? {
+        name if name.eq_ignore_ascii_case("L16") => Depth::S16,
+        name if name.eq_ignore_ascii_case("L24") => Depth::S24,
+        _ => return None,
+    };
+    let rate = parts.next()?.parse().ok().filter(|rate| (8_000..=192_000).contains(rate))?;
+    let channels = parts.next().unwrap_or("1").parse().ok().filter(|channels| (1..=8).contains(channels))?;
+    Some(Format { rate, depth, channels })
+}
+
+fn packet_frames(attributes: &Attributes<'_>, rate: u32) -> Option<u32> {
+    let told = attributes.first("framecount").and_then(|value| value.parse().ok());
+    let from_time = || {
+        let milliseconds: f64 = attributes.first("ptime")?.parse().ok()?;
+        Some((milliseconds * f64::from(rate) / 1e3).round() as u32)
+    };
+    told.or_else(from_time).filter(|frames| (1..=rate).contains(frames))
+}
+
+/// An NTP server where one is named, as it is what we can follow; repeated lines name equivalent clocks.
+fn reference_clock(attributes: &Attributes<'_>) -> Option<ReferenceClock> {
+    let clocks: Vec<_> = attributes.all("ts-refclk").map(read_clock).collect();
+    let ntp = clocks.iter().find(|clock| matches!(clock, ReferenceClock::Ntp(_)));
+    ntp.or(clocks.first()).cloned()
+}
+
+fn read_clock(value: &str) -> ReferenceClock {
+    let other = || ReferenceClock::Other(value.to_owned());
+    match value.split_once('=') {
+        Some(("ntp", server)) => ntp_server(server).map_or_else(other, ReferenceClock::Ntp),
+        Some(("ptp", domain)) => ReferenceClock::Ptp(domain.to_owned()),
+        _ => other(),
+    }
+}
+
+/// `10.0.0.1`, `10.0.0.1:7680`, `[fd00::1]:7680`, `[fd00::1]` or `fd00::1`; the port is 123 when none is given.
+fn ntp_server(text: &str) -> Option<SocketAddr> {
+    const NTP_PORT: u16 = 123;
+    let host = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let with_port = || text.parse().ok().filter(|server: &SocketAddr| server.port() != 0);
+    host.parse().map(|ip: IpAddr| SocketAddr::new(ip, NTP_PORT)).ok().or_else(with_port)
+}
+
+/// `direct=OFFSET`. With a rate correction behind it the timestamps are no plain readings: as if it were not there.
+fn direct_offset(value: &str) -> Option<u32> {
+    let offset = value.strip_prefix("direct=")?.trim();
+    offset.parse::<i64>().ok().map(|offset| offset as u32)
+}
+
+/// `incl IN IP4 GROUP SOURCE`, with one source.
+fn source_filter(value: &str) -> Option<IpAddr> {
+    let fields: Vec<&str> = value.split_whitespace().collect();
+    let ["incl", "IN", _, _, source] = fields[..] else { return None };
+    source.parse().ok()
+}

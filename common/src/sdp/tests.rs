@@ -1,0 +1,177 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::time::direct_offset_ntp;
+
+/// Verified against PulseAudio 16, PipeWire 0.3 and 1.4, GStreamer 1.22, VLC 3 and ffmpeg 5.
+const GOLDEN: &str = concat!(
+    "v=0\n",
+    "o=- 3900000000 1 IN IP4 10.77.0.1\n",
+    "s=Living Room\n",
+    "c=IN IP4 239.77.0.1/16\n",
+    "t=0 0\n",
+    "m=audio 5004 RTP/AVP 127\n",
+    "i=2 channels: Left, Right\n",
+    "a=recvonly\n",
+    "a=rtpmap:127 L16/48000/2\n",
+    "a=ptime:5\n",
+    "a=maxptime:5\n",
+    "a=framecount:240\n",
+    "a=sync-time:0\n",
+    "a=ts-refclk:ntp=10.77.0.1:7680\n",
+    "a=mediaclk:direct=2691979648\n",
+    "a=tool:unisono ",
+    env!("CARGO_PKG_VERSION"),
+    "\n",
+    "a=x-unisono-id:living-room\n",
+    "a=x-unisono-delay:250\n",
+);
+
+fn session() -> Session {
+    Session {
+        origin: Origin {
+            username: "-".into(),
+            session_id: "3900000000".into(),
+            version: 1,
+            address: "10.77.0.1".into(),
+        },
+        name: "Living Room".into(),
+        address: "239.77.0.1".parse().unwrap(),
+        ttl: Some(16),
+        port: 5004,
+        payload_type: 127,
+        format: Format::DEFAULT,
+        packet_frames: Some(240),
+        reference_clock: Some(ReferenceClock::Ntp("10.77.0.1:7680".parse().unwrap())),
+        direct_offset: Some(direct_offset_ntp(48_000)),
+        source: None,
+        stream_id: Some("living-room".into()),
+        playout_delay_ms: Some(250),
+    }
+}
+
+#[test]
+fn writes_the_golden_text() {
+    assert_eq!(session().to_string(), GOLDEN);
+}
+
+#[test]
+fn reads_what_it_writes_with_either_line_end() {
+    assert_eq!(Session::parse(GOLDEN.as_bytes()), Ok(session()));
+    assert_eq!(Session::parse(GOLDEN.replace('\n', "\r\n").as_bytes()), Ok(session()));
+}
+
+#[test]
+fn a_name_can_add_no_line() {
+    let named = |name: &str| Session { name: name.into(), ..session() }.to_string();
+    assert!(named("x\na=evil\r\nc=1").contains("\ns=xa=evilc=1\n"));
+    assert!(named(" \n").contains("\ns=-\n"));
+}
+
+#[test]
+fn the_packet_time_is_within_half_a_sample() {
+    let format = "44100:16:2".parse::<Format>().unwrap();
+    let odd = Session { format, payload_type: 10, packet_frames: Some(format.packet_frames()), ..session() };
+    let text = odd.to_string();
+    assert!(text.contains("m=audio 5004 RTP/AVP 10\n") && text.contains("a=rtpmap:10 L16/44100/2\n"), "{text}");
+    assert!(text.contains("a=ptime:4.989\n"), "{text}");
+    let without_count = text.replace("a=framecount:220\n", "");
+    assert_eq!(Session::parse(without_count.as_bytes()).unwrap().packet_frames, Some(220));
+}
+
+#[test]
+fn reads_pulseaudio() {
+    let text = "v=0\no=root 4004298247 0 IN IP4 10.77.0.1\ns=PulseAudio RTP Stream on vm\nc=IN IP4 224.0.0.56\n\
+                t=4004298247 0\na=recvonly\nm=audio 46966 RTP/AVP 127\na=rtpmap:127 L16/48000/2\na=type:broadcast\n";
+    let session = Session::parse(text.as_bytes()).unwrap();
+    assert_eq!((session.port, session.packet_frames, session.reference_clock), (46966, None, None));
+    assert_eq!(session.origin.key().to_string(), "root/4004298247@10.77.0.1");
+}
+
+#[test]
+fn reads_pipewire() {
+    let text = "v=0\no=root 0 0 IN IP4 10.77.0.1\ns=pw sink\nc=IN IP4 239.77.0.8/1\nt=0 0\nm=audio 5004 RTP/AVP 127\n\
+                i=2 channels: L, R\na=recvonly\na=rtpmap:127 L24/48000/2\n\
+                a=source-filter: incl IN IP4 239.77.0.8 10.77.0.1\na=ssrc:622813487\na=ptime:1\na=framecount:48\n\
+                a=ts-refclk:ptp=traceable\na=mediaclk:direct=0\na=tool:PipeWire 1.4.2\na=type:broadcast\n";
+    let session = Session::parse(text.as_bytes()).unwrap();
+    assert_eq!(session.format.to_string(), "48000:24:2");
+    assert_eq!(session.source, Some("10.77.0.1".parse().unwrap()));
+    assert_eq!(session.reference_clock, Some(ReferenceClock::Ptp("traceable".into())));
+    assert_eq!(session.direct_offset, Some(0));
+}
+
+#[test]
+fn reads_aes67_gear() {
+    let text = "v=0\r\no=- 1 0 IN IP4 10.0.0.5\r\ns=Stagebox\r\nt=0 0\r\na=ts-refclk:ptp=IEEE1588-2008:00-0B:0\r\n\
+                a=group:DUP 1 2\r\nm=audio 5004 RTP/AVP 98 97\r\nc=IN IP4 239.1.0.1/15\r\n\r\n\
+                a=rtpmap:98 L20/48000/2\r\na=rtpmap:97 l24/96000/8\r\na=ptime:0.125\r\na=mediaclk:direct=963214424\r\n\
+                m=video 6000 RTP/AVP 96\r\n";
+    let session = Session::parse(text.as_bytes()).unwrap();
+    assert_eq!((session.payload_type, session.format.to_string().as_str()), (97, "96000:24:8"));
+    assert_eq!((session.packet_frames, session.ttl), (Some(12), Some(15)));
+    assert_eq!(session.reference_clock, Some(ReferenceClock::Ptp("IEEE1588-2008:00-0B:0".into())));
+}
+
+#[test]
+fn static_payload_types_need_no_map_and_ipv6_is_read() {
+    let text = "v=0\no=- 1 0 IN IP6 fd00::1\ns= \nc=IN IP6 ff15::77:1\nm=audio 5004 RTP/AVP 11\n\
+                a=ts-refclk:ntp=/traceable/\na=ts-refclk:ntp=[fd00::1]\n";
+    let session = Session::parse(text.as_bytes()).unwrap();
+    assert_eq!((session.format.to_string().as_str(), session.ttl), ("44100:16:1", None));
+    assert_eq!(session.reference_clock, Some(ReferenceClock::Ntp("[fd00::1]:123".parse().unwrap())));
+}
+
+#[test]
+fn says_why_not() {
+    let with = |from: &str, to: &str| Session::parse(GOLDEN.replace(from, to).as_bytes()).unwrap_err();
+    assert_eq!(with("L16/48000/2", "OPUS/48000/2"), SdpError::Encoding("OPUS/48000/2".into()));
+    assert_eq!(with("L16/48000/2", "L16/48000/9"), SdpError::Encoding("L16/48000/9".into()));
+    assert_eq!(with("c=IN IP4 239.77.0.1/16\n", ""), SdpError::NoAddress);
+    assert_eq!(with("m=audio", "m=video"), SdpError::NoAudio);
+    assert_eq!(with("o=- 3900000000 1 IN IP4 10.77.0.1\n", ""), SdpError::NoOrigin);
+    assert!(matches!(with("v=0", "v=1"), SdpError::Syntax(_)));
+    assert!(matches!(with("s=", &"s=x".repeat(2_000)), SdpError::TooLong(_)));
+}
+
+#[test]
+fn an_origin_may_stand_alone() {
+    assert_eq!(origin(b"o=- 7 3 IN IP4 10.0.0.1\r\n").unwrap().version, 3);
+    assert_eq!(origin(b"o=- 7 three IN IP4 10.0.0.1\n"), None);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Session::parse(&bytes);
+        let _ = origin(&bytes);
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic(at in 0..GOLDEN.len(), len in 0..20_usize, with in "\\PC{0,8}") {
+        let mut bytes = GOLDEN.as_bytes().to_vec();
+        bytes.splice(at..(at + len).min(GOLDEN.len()), with.into_bytes());
+        let _ = Session::parse(&bytes);
+    }
+
+    #[test]
+    fn sessions_come_back(
+        name in "[a-zA-Z][ -~]{0,20}[a-zA-Z]", rate in 8_000..=192_000_u32, deep: bool, channels in 1..=8_u16,
+        v6: bool, offset: u32, version: u64, port in 1..u16::MAX, frames in 1..2_000_u32,
+    ) {
+        let depth = if deep { crate::format::Depth::S24 } else { crate::format::Depth::S16 };
+        let mut session = Session {
+            name, port, format: Format { rate, depth, channels }, direct_offset: Some(offset),
+            packet_frames: Some(frames), payload_type: 98, ..session()
+        };
+        session.origin.version = version;
+        if v6 {
+            session.address = "ff15::77:1".parse().unwrap();
+            session.ttl = None;
+            session.source = Some("fd00::1".parse().unwrap());
+            session.origin.address = "fd00::1".into();
+            session.reference_clock = Some(ReferenceClock::Ntp("[fd00::1]:7680".parse().unwrap()));
+        }
+        prop_assert_eq!(Session::parse(session.to_string().as_bytes()), Ok(session));
+    }
+}
