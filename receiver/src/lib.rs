@@ -1,1 +1,21 @@
-//! receiver
+//! One room: follows the sender's clock and puts each frame on the DAC at its time.
+//!
+//! In the order of the data path:
+//!
+//! - [`session`]: one stream, from its packets to steered content;
+//! - [`jitter`]: the ring of frames indexed by the clock;
+//! - [`resample`]: from content's rate to the card's, with exact positions ([`position`]);
+//! - [`servo`]: how fast content must run;
+//! - [`playout`]: which content goes into which frame of the device ([`mix`]: channels, fades, volume);
+//! - [`pointer`], [`dac`]: at which instant each of those frames leaves.
+
+pub mod dac;
+pub mod jitter;
+pub mod mix;
+pub mod output;
+pub mod playout;
+pub mod pointer;
+pub mod position;
+pub mod resample;
+pub mod servo;
+pub mod session;

@@ -1,0 +1,146 @@
+//! What happens to frames between the resampler and the card: channels, fades, volume. Nothing here ever jumps.
+
+use std::f32::consts::FRAC_PI_2;
+
+/// Time in which the volume goes from silence to full, in seconds.
+const RAMP_S: f32 = 0.05;
+
+/// Which channels of the content a room plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChannelMode {
+    /// Each on its own output; mono on both.
+    #[default]
+    Stereo,
+    /// The first on every output: this room is the left loudspeaker.
+    Left,
+    /// The second on every output.
+    Right,
+    /// The mean of the first two on every output.
+    Mono,
+}
+
+/// Adds content frames to device frames: `content` has `from` channels, `out` has `to`; more outputs than two stay silent.
+pub fn map_channels(content: &[f32], from: usize, mode: ChannelMode, out: &mut [f32], to: usize) {
+    let right = usize::from(from > 1);
+    for (content, out) in content.chunks_exact(from).zip(out.chunks_exact_mut(to)) {
+        let (left, right) = (content[0], content[right]);
+        let pair = match mode {
+            ChannelMode::Stereo => [left, right],
+            ChannelMode::Left => [left; 2],
+            ChannelMode::Right => [right; 2],
+            ChannelMode::Mono => [(left + right) * 0.5; 2],
+        };
+        if to == 1 {
+            out[0] += if mode == ChannelMode::Stereo { (left + right) * 0.5 } else { pair[0] };
+        } else {
+            out[0] += pair[0];
+            out[1] += pair[1];
+        }
+    }
+}
+
+/// A volume that ramps.
+#[derive(Clone, Copy, Debug)]
+pub struct Gain {
+    now: f32,
+    target: f32,
+    step: f32,
+}
+
+impl Gain {
+    /// Begins at `gain`, without a ramp, for a device of this rate.
+    pub fn new(gain: f32, rate: u32) -> Self {
+        Self { now: gain, target: gain, step: 1.0 / (RAMP_S * rate as f32) }
+    }
+
+    /// Goes to `gain` from now on.
+    pub fn set(&mut self, gain: f32) {
+        self.target = gain.clamp(0.0, 1.0);
+    }
+
+    /// Applies it to interleaved frames. Exactly one leaves them as they are, bit for bit.
+    pub fn apply(&mut self, frames: &mut [f32], channels: usize) {
+        if self.now == self.target {
+            if self.now != 1.0 {
+                frames.iter_mut().for_each(|sample| *sample *= self.now);
+            }
+            return;
+        }
+        for frame in frames.chunks_exact_mut(channels) {
+            self.now += (self.target - self.now).clamp(-self.step, self.step);
+            frame.iter_mut().for_each(|sample| *sample *= self.now);
+        }
+    }
+}
+
+/// A fade-in that is under way.
+#[derive(Clone, Copy, Debug)]
+pub struct FadeIn {
+    done: usize,
+    length: usize,
+}
+
+impl FadeIn {
+    /// A fade over `length` frames, not begun.
+    pub fn new(length: usize) -> Self {
+        Self { done: length, length }
+    }
+
+    /// Begins: the next frame is silent.
+    pub fn begin(&mut self) {
+        self.done = 0;
+    }
+
+    /// Applies it to interleaved frames: a quarter sine, which with [`Tail`]'s keeps the power of unlike sounds.
+    pub fn apply(&mut self, frames: &mut [f32], channels: usize) {
+        for frame in frames.chunks_exact_mut(channels).take(self.length - self.done) {
+            let gain = (FRAC_PI_2 * self.done as f32 / self.length as f32).sin();
+            frame.iter_mut().for_each(|sample| *sample *= gain);
+            self.done += 1;
+        }
+    }
+}
+
+/// What was to come, faded out: mixed under whatever comes in its place.
+#[derive(Debug)]
+pub struct Tail {
+    frames: Vec<f32>,
+    channels: usize,
+    /// The sample that goes out next.
+    at: usize,
+}
+
+impl Tail {
+    /// For fades of `length` frames.
+    pub fn new(length: usize, channels: usize) -> Self {
+        Self { frames: vec![0.0; length * channels], channels, at: length * channels }
+    }
+
+    /// Begins a tail: `write` puts out the frames that would have come.
+    pub fn begin(&mut self, write: impl FnOnce(&mut [f32])) {
+        self.frames.fill(0.0);
+        write(&mut self.frames);
+        let length = self.frames.len() / self.channels;
+        for (i, frame) in self.frames.chunks_exact_mut(self.channels).enumerate() {
+            let gain = (FRAC_PI_2 * i as f32 / length as f32).cos();
+            frame.iter_mut().for_each(|sample| *sample *= gain);
+        }
+        self.at = 0;
+    }
+
+    /// Forgets what is left of it.
+    pub fn clear(&mut self) {
+        self.at = self.frames.len();
+    }
+
+    /// Adds what is left of it to `out`.
+    pub fn mix_into(&mut self, out: &mut [f32]) {
+        let left = &self.frames[self.at..];
+        let length = left.len().min(out.len());
+        out.iter_mut().zip(left).for_each(|(to, from)| *to += from);
+        self.at += length;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Sound cards, and the thread that keeps one fed.
+//!
+//! - [`Card`]: what a card is to us: frames go in at the end of a ring, and it tells how far it has played;
+//! - [`alsa`], [`simulated`]: the two that are driven by [`drive`], [`cpal`](mod@cpal): the one that calls us;
+//! - [`latency`]: what lies between a card's position and its analog output.
+
+use std::fmt;
+
+use unisono_common::config::receiver::{OutputConfig, OutputDevice};
+
+use crate::pointer::Reading;
+
+pub mod alsa;
+pub mod cpal;
+pub mod drive;
+pub mod latency;
+pub mod simulated;
+
+/// The rate that a card is opened at when nothing speaks for another.
+pub const PREFERRED_RATE: u32 = 48_000;
+
+/// What a card turned out to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// Frames per second, nominal.
+    pub rate: u32,
+    /// Channels, 1 to 8.
+    pub channels: usize,
+    /// Frames that its ring holds.
+    pub ring: usize,
+    /// What it is, for people: card, driver and sample format.
+    pub description: String,
+    /// From the instant at which its position says that a frame left to the analog output, in ns.
+    pub latency_ns: i64,
+}
+
+/// Why a card can't be used, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum CardError {
+    /// It is not there (yet, or any more): worth another try later.
+    #[error("sound card \"{device}\" is not there: {reason}")]
+    Absent {
+        /// As configured.
+        device: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// Another program has it: worth another try later.
+    #[error("sound card \"{device}\" is in use by another program")]
+    Busy {
+        /// As configured.
+        device: String,
+    },
+    /// It can't do what is needed: no use to try again.
+    #[error("sound card \"{device}\" can't be used: {reason}")]
+    Unfit {
+        /// As configured.
+        device: String,
+        /// What it can't do, and what would be right.
+        reason: String,
+    },
+}
+
+impl CardError {
+    /// Whether waiting may help.
+    pub fn is_passing(&self) -> bool {
+        !matches!(self, CardError::Unfit { .. })
+    }
+}
+
+/// A sound card that is driven: a ring that we fill and it empties at its own pace, for ever.
+///
+/// Frames are counted from the first that was ever written. The card never stops by itself once started; what it
+/// wants and has not got is silence.
+pub trait Card {
+    /// What it is.
+    fn shape(&self) -> &Shape;
+
+    /// Frames written so far, with those skipped.
+    fn written(&self) -> i64;
+
+    /// Appends frames (interleaved, -1..1); the caller sees to it that the ring has room for them.
+    ///
+    /// # Errors
+    /// when the card is gone.
+    fn write(&mut self, frames: &[f32]) -> Result<(), CardError>;
+
+    /// Moves the end of the ring forward without writing: over what the card has played in our absence.
+    ///
+    /// # Errors
+    /// when the card is gone.
+    fn skip(&mut self, frames: i64) -> Result<(), CardError>;
+
+    /// Begins to play what was written.
+    ///
+    /// # Errors
+    /// when the card is gone.
+    fn start(&mut self) -> Result<(), CardError>;
+
+    /// How far it has played.
+    ///
+    /// # Errors
+    /// when the card is gone.
+    fn read(&mut self) -> Result<Reading, CardError>;
+}
+
+/// Opens the configured card, if it is one that is driven.
+///
+/// # Errors
+/// as [`CardError`] says.
+pub fn open(config: &OutputConfig) -> Result<Box<dyn Card>, CardError> {
+    match &config.device {
+        Some(OutputDevice::Sim(device)) => Ok(Box::new(simulated::SimulatedCard::open(device)?)),
+        Some(OutputDevice::Alsa(name)) => Ok(Box::new(alsa::AlsaCard::open(name, config.latency_us)?)),
+        Some(OutputDevice::Cpal(name)) => Err(CardError::Unfit {
+            device: name.clone(),
+            reason: "it is opened through cpal, which calls us and is not driven".into(),
+        }),
+        None => match alsa::AlsaCard::open_first(config.latency_us)? {
+            Some(card) => Ok(Box::new(card)),
+            None => Ok(Box::new(simulated::SimulatedCard::open(&Default::default())?)),
+        },
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rate, channels, ring, description, .. } = self;
+        write!(f, "{description}, {rate} Hz, {channels} channels, ring of {} ms", ring * 1000 / *rate as usize)
+    }
+}

@@ -1,0 +1,195 @@
+//! The accurate backend: ALSA directly, on hardware devices.
+//!
+//! The card is started once and never stops while it is open: with `stop_threshold` and `silence_size` at the boundary
+//! it plays silence when we are late and its position runs on, so a stall of this machine costs a gap and never the
+//! place (and drivers whose STOP and START are broken are never asked to). Position and time stamp come from one status
+//! call: two calls would be two instants.
+
+mod pcm;
+mod samples;
+
+use std::ffi::CString;
+
+use unisono_common::time::LocalTime;
+use unisono_host::clock;
+
+use self::pcm::{Pcm, PcmError, Wanted};
+use self::samples::Encoder;
+use super::{Card, CardError, PREFERRED_RATE, Shape, latency};
+use crate::pointer::Reading;
+
+/// Depth of the ring that is asked for, in milliseconds; how far it is filled is decided by the playout delay.
+const RING_MS: u32 = 200;
+
+/// The card wakes nobody but its driver: we keep time ourselves.
+const PERIOD_MS: u32 = 10;
+
+/// Names of outputs that nobody wants picked for them: the Pi's headphone jack is a noisy PWM.
+const NOT_BY_ITSELF: [&str; 2] = ["headphones", "bcm2835 alsa"];
+
+/// A sound card through ALSA.
+pub struct AlsaCard {
+    device: String,
+    pcm: Pcm,
+    shape: Shape,
+    encoder: Encoder,
+    written: i64,
+    /// What the driver counts as delay beyond its ring, for devices whose status is not one call (plugins).
+    hidden: Option<i64>,
+    /// The stamps of its status are readings of our clock.
+    stamped: bool,
+}
+
+impl AlsaCard {
+    /// Opens the PCM of this name; `latency_us` overrides what is known of the card.
+    ///
+    /// # Errors
+    /// as [`CardError`] says.
+    pub fn open(device: &str, latency_us: Option<u32>) -> Result<Self, CardError> {
+        let name = CString::new(device).map_err(|_| unfit(device, "its name has a NUL in it"))?;
+        let mut pcm = Pcm::open(&name).map_err(|error| open_error(device, &error))?;
+        let wanted = Wanted { rate: PREFERRED_RATE, channels: 2, ring_ms: RING_MS, period_ms: PERIOD_MS };
+        let setup = pcm.configure(&wanted).map_err(|error| unfit(device, &error.to_string()))?;
+        let names = pcm.names();
+        let bits = setup.encoding.bits();
+        let latency_ns = match latency_us {
+            Some(us) => i64::from(us) * 1_000,
+            None => latency::of_card(&names, bits, setup.rate),
+        };
+        let description = format!("{device} ({names}), {bits} bits");
+        let ring = setup.ring;
+        let shape = Shape { rate: setup.rate, channels: setup.channels, ring, description, latency_ns };
+        let encoder = Encoder::new(setup.encoding, ring * setup.channels);
+        let mut card =
+            Self { device: device.to_owned(), pcm, shape, encoder, written: 0, hidden: None, stamped: false };
+        card.learn_status()?;
+        Ok(card)
+    }
+
+    /// Opens the best card there is: an I2S HAT before USB before HDMI; `None` if there is none worth taking.
+    ///
+    /// # Errors
+    /// as [`CardError`] says, of the last card that could not be opened.
+    pub fn open_first(latency_us: Option<u32>) -> Result<Option<Self>, CardError> {
+        let mut cards: Vec<(u8, String)> = alsa::card::Iter::new()
+            .flatten()
+            .filter_map(|card| Some((rank(&card.get_name().ok()?, &card.get_longname().ok()?)?, card.get_index())))
+            .map(|(rank, index)| (rank, format!("hw:{index}")))
+            .collect();
+        cards.sort();
+        let mut problem = None;
+        for (_, name) in cards {
+            match Self::open(&name, latency_us) {
+                Ok(card) => return Ok(Some(card)),
+                Err(error) => problem = Some(error),
+            }
+        }
+        problem.map_or(Ok(None), Err)
+    }
+
+    /// Finds out, while nothing moves yet, what the status means on this device.
+    fn learn_status(&mut self) -> Result<(), CardError> {
+        let status = self.pcm.status().map_err(|error| self.lost(&error))?;
+        if !self.pcm.is_hardware() {
+            self.hidden = Some(status.delay - self.queued(status.available));
+        }
+        Ok(())
+    }
+
+    fn queued(&self, available: i64) -> i64 {
+        self.shape.ring as i64 - available
+    }
+
+    fn lost(&self, error: &PcmError) -> CardError {
+        CardError::Absent { device: self.device.clone(), reason: error.to_string() }
+    }
+}
+
+impl Card for AlsaCard {
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn written(&self) -> i64 {
+        self.written
+    }
+
+    fn write(&mut self, frames: &[f32]) -> Result<(), CardError> {
+        let count = frames.len() / self.shape.channels;
+        let bytes = self.encoder.encode(frames);
+        self.pcm.write(bytes, count).map_err(|error| self.lost(&error))?;
+        self.written += count as i64;
+        Ok(())
+    }
+
+    fn skip(&mut self, frames: i64) -> Result<(), CardError> {
+        let done = self.pcm.forward(frames).map_err(|error| self.lost(&error))?;
+        self.written += done;
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<(), CardError> {
+        self.pcm.start().map_err(|error| self.lost(&error))?;
+        let now = clock::now();
+        let status = self.pcm.status().map_err(|error| self.lost(&error))?;
+        // A driver that stamps in another clock, or not at all, is read with our own.
+        self.stamped = status.stamp.is_some_and(|stamp| (stamp - now).abs() < 1_000_000_000);
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<Reading, CardError> {
+        let asked = clock::now();
+        let status = self.pcm.status().map_err(|error| self.lost(&error))?;
+        let played = match self.hidden {
+            Some(hidden) => self.written - self.queued(status.available) - hidden,
+            None => self.written - status.delay,
+        };
+        let stamp = match status.stamp {
+            Some(stamp) if self.stamped => stamp,
+            _ => clock::now(),
+        };
+        Ok(Reading { played, asked, stamp })
+    }
+}
+
+/// How much a card is worth picking by itself: lower is better, `None` is never.
+fn rank(name: &str, long_name: &str) -> Option<u8> {
+    let names = format!("{name} {long_name}").to_lowercase();
+    if NOT_BY_ITSELF.iter().any(|bad| names.contains(bad)) || names.contains("loopback") {
+        return None;
+    }
+    Some(match () {
+        () if ["hifiberry", "iqaudio", "allo", "justboom", "i2s", "pcm5"].iter().any(|hat| names.contains(hat)) => 0,
+        () if names.contains("hdmi") || names.contains("vc4") => 3,
+        () if names.contains("usb") => 1,
+        () => 2,
+    })
+}
+
+fn open_error(device: &str, error: &PcmError) -> CardError {
+    let device = device.to_owned();
+    match error.code() {
+        libc::EBUSY => CardError::Busy { device },
+        libc::EACCES | libc::EPERM => CardError::Unfit {
+            device,
+            reason: format!("{error}; add this user to the group \"audio\" and log in again"),
+        },
+        _ => {
+            let known: Vec<String> = alsa::card::Iter::new()
+                .flatten()
+                .filter_map(|card| Some(format!("hw:{} ({})", card.get_index(), card.get_name().ok()?)))
+                .collect();
+            let known = if known.is_empty() { "this machine has none".to_owned() } else { known.join(", ") };
+            CardError::Absent { device, reason: format!("{error}; cards here: {known}") }
+        }
+    }
+}
+
+fn unfit(device: &str, reason: &str) -> CardError {
+    CardError::Unfit { device: device.to_owned(), reason: reason.to_owned() }
+}
+
+/// Local time from the pair that ALSA gives, if it gives one.
+fn local_time(seconds: i64, nanoseconds: i64) -> Option<LocalTime> {
+    (seconds != 0 || nanoseconds != 0).then(|| LocalTime::from_ns(seconds * 1_000_000_000 + nanoseconds))
+}

@@ -1,0 +1,285 @@
+//! The audio thread of a driven card: keeps the ring filled, measures the card, and does nothing else.
+//!
+//! It allocates nothing, locks nothing and logs nothing: orders, packets and sessions come in through wait-free queues,
+//! sessions that are done with and telemetry go out the same way. It keeps time by the card's own clock as measured:
+//! it sleeps until the ring has room for the next chunk, not until somebody wakes it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rtrb::{Consumer, Producer};
+use unisono_common::time::LocalTime;
+use unisono_host::clock;
+
+use super::{Card, CardError};
+use crate::dac::Edge;
+use crate::mix::ChannelMode;
+use crate::playout::{Playout, Telemetry};
+use crate::pointer::EdgeFinder;
+use crate::session::Session;
+
+/// Chunks are this long, or a quarter of the lead if that is less.
+const CHUNK_MS: i64 = 10;
+
+/// The ring is filled this far until a session says how far it may be.
+const IDLE_LEAD_MS: i64 = 80;
+
+/// Most time that the first look at the card may take; the ring is deeper.
+const PROBE_NS: i64 = 30_000_000;
+
+/// Edges wanted of the first look.
+const PROBE_EDGES: u32 = 8;
+
+/// Time between edges while the estimate settles, and after.
+const SETTLING_NS: i64 = 10_000_000;
+const SETTLED_NS: i64 = 100_000_000;
+const SETTLES_NS: i64 = 2_000_000_000;
+
+/// How long before an edge is due the reading begins; doubled when that was too late.
+const APPROACH_NS: i64 = 60_000;
+const LONGEST_APPROACH_NS: i64 = 1_000_000;
+
+/// Telemetry goes out this often.
+const TELEMETRY_NS: i64 = 50_000_000;
+
+/// Orders to the audio thread.
+pub enum Command {
+    /// Play this, or nothing.
+    Session(Option<Box<Session>>),
+    /// Volume, as a linear factor.
+    Gain(f32),
+    /// Which channels to play.
+    Channels(ChannelMode),
+    /// From the card's edge to the sound, with the room's trim, in ns.
+    ExtraDelay(i64),
+}
+
+/// The audio thread's ends of the queues.
+pub struct Link {
+    /// Orders.
+    pub commands: Consumer<Command>,
+    /// Sessions that are done with, to be dropped elsewhere.
+    pub retired: Producer<Box<Session>>,
+    /// What it knows about itself, now and then; when nobody takes it, it is lost.
+    pub telemetry: Producer<Telemetry>,
+}
+
+/// Keeps `card` playing until `stop` is set.
+///
+/// # Errors
+/// when the card is gone.
+pub fn run(card: &mut dyn Card, link: &mut Link, stop: &AtomicBool) -> Result<(), CardError> {
+    let mut driver = Driver::new(card, link);
+    let done = driver.run(stop);
+    // Whatever was playing ends here, in a thread that no longer has a deadline.
+    driver.playout.set_session(None);
+    done
+}
+
+struct Driver<'a> {
+    card: &'a mut dyn Card,
+    link: &'a mut Link,
+    playout: Playout,
+    buffer: Vec<f32>,
+    chunk: usize,
+    lead: i64,
+    meter: Meter,
+    told: LocalTime,
+}
+
+impl<'a> Driver<'a> {
+    fn new(card: &'a mut dyn Card, link: &'a mut Link) -> Self {
+        let shape = card.shape();
+        let (rate, channels) = (shape.rate, shape.channels);
+        let longest = (i64::from(rate) * CHUNK_MS / 1_000) as usize;
+        let now = clock::now();
+        let mut driver = Self {
+            playout: Playout::new(rate, channels, longest),
+            buffer: vec![0.0; longest * channels],
+            chunk: longest,
+            lead: 0,
+            meter: Meter::new(now),
+            told: now,
+            card,
+            link,
+        };
+        driver.set_lead(IDLE_LEAD_MS * 1_000_000);
+        driver
+    }
+
+    fn run(&mut self, stop: &AtomicBool) -> Result<(), CardError> {
+        self.fill_with_silence()?;
+        self.card.start()?;
+        self.meter.probe(self.card, &mut self.playout)?;
+        while !stop.load(Ordering::Relaxed) {
+            self.obey();
+            self.feed()?;
+            self.meter.measure(self.card, &mut self.playout, self.lead)?;
+            self.tell();
+            clock::sleep_until(self.next_wake());
+        }
+        Ok(())
+    }
+
+    fn fill_with_silence(&mut self) -> Result<(), CardError> {
+        self.buffer.fill(0.0);
+        while self.card.written() < self.lead {
+            self.card.write(&self.buffer)?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self) {
+        while let Ok(command) = self.link.commands.pop() {
+            match command {
+                Command::Session(session) => {
+                    if let Some(session) = &session {
+                        self.set_lead(lead_ns(session.playout_delay_ns()));
+                    }
+                    self.playout.set_session(session);
+                }
+                Command::Gain(gain) => self.playout.set_gain(gain),
+                Command::Channels(mode) => self.playout.set_channel_mode(mode),
+                Command::ExtraDelay(ns) => self.playout.set_extra_delay(ns),
+            }
+            self.hand_back();
+        }
+    }
+
+    /// Renders and writes until the ring is filled as far as it should be.
+    fn feed(&mut self) -> Result<(), CardError> {
+        let reading = self.card.read()?;
+        let behind = reading.played - self.card.written();
+        if behind >= 0 {
+            // The card ran on without us. What is written next must lie ahead of it.
+            self.card.skip(behind + self.lead / 2)?;
+        }
+        let chunk = self.chunk;
+        while self.card.written() - reading.played + chunk as i64 <= self.lead {
+            let out = &mut self.buffer[..chunk * self.card.shape().channels];
+            self.playout.render(reading.asked, self.card.written(), out);
+            self.card.write(out)?;
+            self.hand_back();
+        }
+        Ok(())
+    }
+
+    /// Sessions that are done with go to be dropped elsewhere; if the queue is full they wait in playout.
+    fn hand_back(&mut self) {
+        while !self.link.retired.is_full() {
+            let Some(session) = self.playout.take_retired() else { return };
+            let _ = self.link.retired.push(session);
+        }
+    }
+
+    fn tell(&mut self) {
+        let now = clock::now();
+        if now - self.told >= TELEMETRY_NS {
+            self.told = now;
+            let _ = self.link.telemetry.push(*self.playout.telemetry());
+        }
+    }
+
+    /// When the ring has room for the next chunk.
+    fn next_wake(&self) -> LocalTime {
+        let frame = self.card.written() - self.lead + self.chunk as i64;
+        match self.playout.dac() {
+            Some(dac) => dac.time_of(frame),
+            None => clock::now() + 2_000_000,
+        }
+    }
+
+    fn set_lead(&mut self, lead_ns: i64) {
+        let shape = self.card.shape();
+        let rate = i64::from(shape.rate);
+        let longest = rate * CHUNK_MS / 1_000;
+        self.lead = (lead_ns * rate / 1_000_000_000).min(shape.ring as i64 - longest);
+        self.chunk = (self.lead / 4).clamp(16, longest) as usize;
+    }
+}
+
+/// How far ahead of the card the ring is filled: a third of the playout delay rides over a stall of this machine, and
+/// leaves two thirds to the network.
+fn lead_ns(playout_delay_ns: i64) -> i64 {
+    (playout_delay_ns * 32 / 100).clamp(6_000_000, 180_000_000)
+}
+
+/// Measures the card's clock.
+struct Meter {
+    finder: EdgeFinder,
+    last: Option<Edge>,
+    approach_ns: i64,
+    failed: u32,
+    begun: LocalTime,
+    due: LocalTime,
+}
+
+impl Meter {
+    fn new(now: LocalTime) -> Self {
+        Self { finder: EdgeFinder::default(), last: None, approach_ns: APPROACH_NS, failed: 0, begun: now, due: now }
+    }
+
+    /// The first look: learns how coarse the position is, and enough edges to begin with.
+    fn probe(&mut self, card: &mut dyn Card, playout: &mut Playout) -> Result<(), CardError> {
+        let end = clock::now() + PROBE_NS;
+        self.begun = clock::now();
+        for _ in 0..PROBE_EDGES {
+            if !self.watch(card, playout, end)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds an edge if one is wanted now.
+    fn measure(&mut self, card: &mut dyn Card, playout: &mut Playout, lead: i64) -> Result<(), CardError> {
+        let now = clock::now();
+        if now < self.due {
+            return Ok(());
+        }
+        let interval = if now - self.begun < SETTLES_NS { SETTLING_NS } else { SETTLED_NS };
+        self.due = now + interval;
+        let (Some(dac), Some(last), Some(grain)) = (playout.dac(), self.last, self.finder.grain()) else {
+            return self.look_again(card, playout);
+        };
+        let passed = (dac.frame_at(now + APPROACH_NS / 4) - last.frame).div_euclid(grain);
+        let edge = dac.time_of(last.frame + (passed + 1) * grain);
+        // A wait must not cost the ring more than it can spare.
+        if edge - now > (lead as f64 * dac.period_ns() / 2.0) as i64 {
+            return Ok(());
+        }
+        if edge - now > 2 * self.approach_ns {
+            clock::sleep_until(edge - self.approach_ns);
+        }
+        self.finder.interrupt();
+        if self.watch(card, playout, edge + APPROACH_NS)? {
+            self.failed = 0;
+            self.approach_ns = (self.approach_ns * 7 / 8).max(APPROACH_NS);
+            return Ok(());
+        }
+        self.failed += 1;
+        self.approach_ns = (self.approach_ns * 2).min(LONGEST_APPROACH_NS);
+        self.due = now + SETTLING_NS;
+        if self.failed > 10 { self.look_again(card, playout) } else { Ok(()) }
+    }
+
+    /// The edges are not where they were thought to be: look for as long as can be spared.
+    fn look_again(&mut self, card: &mut dyn Card, playout: &mut Playout) -> Result<(), CardError> {
+        self.failed = 0;
+        self.watch(card, playout, clock::now() + SETTLING_NS).map(|_| ())
+    }
+
+    /// Reads the position until it is seen to change, or until `end`.
+    fn watch(&mut self, card: &mut dyn Card, playout: &mut Playout, end: LocalTime) -> Result<bool, CardError> {
+        loop {
+            let reading = card.read()?;
+            if let Some(edge) = self.finder.feed(reading) {
+                playout.observe(edge);
+                self.last = Some(edge);
+                return Ok(true);
+            }
+            if reading.asked > end {
+                return Ok(false);
+            }
+        }
+    }
+}

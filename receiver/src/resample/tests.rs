@@ -1,0 +1,84 @@
+use super::*;
+use std::f64::consts::TAU;
+
+/// A sine of this frequency (in cycles a frame) at a content position, in phase at frame zero.
+fn sine(frequency: f64, position: f64) -> f64 {
+    (TAU * (frequency * position).fract()).sin()
+}
+
+fn content(frequency: f64) -> impl FnMut(i64, &mut [f32]) {
+    move |first, out| {
+        for (i, frame) in out.chunks_exact_mut(2).enumerate() {
+            frame.fill(sine(frequency, (first + i as i64) as f64) as f32);
+        }
+    }
+}
+
+/// The largest difference between what comes out after a seek and the sine at the position that the resampler tells.
+fn worst_after_seek(quality: Quality, start: Position, frequency: f64, step: f64) -> f64 {
+    let mut resampler = Resampler::new(quality, 48_000, 48_000, 2, 480).expect("valid");
+    resampler.seek(start, content(frequency));
+    let mut worst = 0_f64;
+    for chunk in 0..20 {
+        let wanted = resampler.plan(480, step, 0.0);
+        let mut input = vec![0.0; wanted * 2];
+        content(frequency)(resampler.input_start(), &mut input);
+        let mut out = vec![0.0; 960];
+        resampler.process(&input, &mut out);
+        // Only the last frame's position is told; those before it follow once the step is constant.
+        let last = resampler.last_position();
+        for (i, frame) in out.chunks_exact(2).enumerate().skip(if chunk == 0 { 479 } else { 0 }) {
+            let position = last.frame() as f64 + (last - Position::new(last.frame(), 0.0)) - (479 - i) as f64 * step;
+            worst = worst.max((f64::from(frame[0]) - sine(frequency, position)).abs());
+        }
+    }
+    worst
+}
+
+#[test]
+fn every_quality_shows_the_position_that_it_tells() {
+    for quality in [Quality::Low, Quality::Normal, Quality::High] {
+        for fraction in [0.0, 0.125, 0.5, 0.77] {
+            for step in [1.0, 1.0 + 37e-6, 1.0 - 250e-6] {
+                let worst = worst_after_seek(quality, Position::new(1_000_000, fraction), 1_000.0 / 48_000.0, step);
+                // The sine's slope is 0.13 a frame: this is 25 millionths of a frame, half a nanosecond.
+                assert!(worst < 3.3e-6, "{quality:?} at {fraction}, step {step}: {worst}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_seek_lands_on_the_fraction() {
+    for quality in [Quality::Low, Quality::Normal, Quality::High] {
+        let mut resampler = Resampler::new(quality, 44_100, 48_000, 2, 256).expect("valid");
+        for fraction in [0.0, 0.1, 0.49, 0.51, 0.999] {
+            let target = Position::new(85_899_345_920, fraction);
+            resampler.seek(target, |_, out| out.fill(0.0));
+            let next = resampler.last_position() + resampler.nominal_step();
+            assert!((next - target).abs() < 1e-9, "{quality:?}: {}", next - target);
+        }
+    }
+}
+
+#[test]
+fn slip_changes_nothing_but_at_a_slip() {
+    let mut resampler = Resampler::new(Quality::Slip, 48_000, 48_000, 2, 480).expect("valid");
+    resampler.seek(Position::new(100, 0.4), |_, _| {});
+    assert_eq!(resampler.last_position(), Position::new(99, 0.0));
+    let input: Vec<f32> = (0..1_100).map(|i| i as f32).collect();
+    let mut out = vec![0.0; 960];
+    assert_eq!(resampler.plan(480, 1.0, 0.3), 480);
+    resampler.process(&input[..960], &mut out);
+    assert_eq!(out, &input[..960]);
+    assert_eq!(resampler.plan(480, 1.0, 0.7), 481);
+    resampler.process(&input[..962], &mut out);
+    assert_eq!((&out[..2], &out[958..]), (&input[..2], &input[960..962]));
+    assert_eq!(resampler.last_position(), Position::new(100 + 961 - 1, 0.0));
+}
+
+#[test]
+fn slip_wants_equal_rates() {
+    let error = Resampler::new(Quality::Slip, 44_100, 48_000, 2, 480).expect_err("rates differ").to_string();
+    assert!(error.contains("44100 to 48000") && error.contains("rates must agree"), "{error}");
+}
