@@ -11,11 +11,13 @@
 //! - [`rtcp`]: the reports beside it;
 //! - [`clock`]: how a receiver learns the sender's clock;
 //! - [`identity`]: what a stream keeps over restarts;
-//! - [`config`]: the configuration files of both daemons.
+//! - [`config`]: the configuration files of both daemons;
+//! - [`control`]: what the hub and a room say to each other.
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod format;
 pub mod identity;
 pub mod pcm;

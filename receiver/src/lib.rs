@@ -8,8 +8,11 @@
 //! - [`servo`]: how fast content must run;
 //! - [`playout`]: which content goes into which frame of the device ([`mix`]: channels, fades, volume);
 //! - [`pointer`], [`dac`]: at which instant each of those frames leaves.
+//!
+//! Beside it: [`hub`], the link to who gives the orders.
 
 pub mod dac;
+pub mod hub;
 pub mod jitter;
 pub mod mix;
 pub mod output;

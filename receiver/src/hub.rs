@@ -1,0 +1,200 @@
+//! The room's end of the link to the hub: found, dialled, obeyed, and done without.
+//!
+//! One thread finds the hub ([`query`]), keeps one WebSocket to it ([`link`]), reports health over it and passes on
+//! what the hub says as [`Event`]s. It also keeps the last orders on disk ([`kept`]) and hands them out first, so that
+//! a room plays on with no hub at all. Nothing here touches audio: when the hub goes, the room is told
+//! [`Event::Lost`] and goes on with what it has.
+
+pub mod identity;
+pub mod kept;
+mod link;
+pub mod query;
+mod seek;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use unisono_common::config::receiver::HubConfig;
+use unisono_common::control::{Announced, Health, Hello, Orders};
+
+use identity::Identity;
+
+/// What the link needs to know of its room.
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    /// Who gives the orders, as configured.
+    pub hub: HubConfig,
+    /// Interface to look for it on; `None` is every one, loopback too.
+    pub interface: Option<String>,
+    /// Identity and last orders are kept here.
+    pub state_dir: PathBuf,
+    /// The room's name in its own configuration.
+    pub room: String,
+    /// The output in words.
+    pub output: String,
+    /// The stream in the room's own configuration.
+    pub stream: Option<String>,
+}
+
+/// What the hub says, or what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Do this from now on. The first, if any, are the last ones of the previous run.
+    Orders(Orders),
+    /// Every stream the hub knows, with its description; comes before the orders of a connection.
+    Streams(Vec<Announced>),
+    /// Sound a chirp.
+    Identify,
+    /// A hub answered and let the room in.
+    Connected {
+        /// The hub's name.
+        hub: String,
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// A hub answered but somebody has to let the room in; the same code is shown there.
+    Waiting {
+        /// The hub's name.
+        hub: String,
+        /// Digits that tell this room from another at the same door.
+        code: String,
+    },
+    /// The link is down; the room goes on as it is.
+    Lost {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// Source of the room's reports; called about five times a second on the link's thread.
+pub type HealthSource = Arc<dyn Fn() -> Health + Send + Sync>;
+
+/// The running link; dropping it ends it within a moment.
+#[derive(Debug)]
+pub struct Hub {
+    events: Receiver<Event>,
+    room_id: String,
+    stop: Arc<AtomicBool>,
+}
+
+/// Starts the link. Never fails: a room without a hub is a room all the same.
+pub fn spawn(settings: HubSettings, health: HealthSource) -> Hub {
+    let (sender, events) = mpsc::channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    let identity = Identity::load_or_create(&settings.state_dir);
+    let room_id = identity.room_id.clone();
+    if settings.hub != HubConfig::None {
+        if let Some(orders) = kept::load(&settings.state_dir) {
+            let _ = sender.send(Event::Orders(orders));
+        }
+        let runner = Runner { settings, identity, health, events: sender, stop: stop.clone() };
+        let spawned = std::thread::Builder::new().name("hub".into()).stack_size(256 * 1024).spawn(move || runner.run());
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread for the link to the hub; this room plays on its own");
+        }
+    }
+    Hub { events, room_id, stop }
+}
+
+impl Hub {
+    /// What the hub says, in order. Disconnected at once when the hub is [`HubConfig::None`].
+    pub fn events(&self) -> &Receiver<Event> {
+        &self.events
+    }
+
+    /// The id under which the hub knows this room.
+    pub fn room_id(&self) -> &str {
+        &self.room_id
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Runner {
+    settings: HubSettings,
+    identity: Identity,
+    health: HealthSource,
+    events: Sender<Event>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Runner {
+    /// Pause after the first failed attempt; doubles up to [`Runner::LONGEST_PAUSE`].
+    const FIRST_PAUSE: Duration = Duration::from_millis(200);
+    /// Rooms appear within two seconds of their hub.
+    const LONGEST_PAUSE: Duration = Duration::from_millis(1_600);
+
+    fn run(mut self) {
+        let mut pause = Self::FIRST_PAUSE;
+        while !self.stopped() {
+            match self.find_and_serve() {
+                // The link was up: its hub restarts, most likely, so try again soon.
+                Ok(()) => pause = Self::FIRST_PAUSE,
+                Err(error) => {
+                    tracing::debug!(%error, "no hub yet");
+                    self.sleep(pause);
+                    pause = (pause * 2).min(Self::LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// One attempt. `Ok` when a hub had answered `Hello`, even if the link broke later.
+    fn find_and_serve(&mut self) -> Result<(), link::LinkError> {
+        let address = seek::seek(&self.settings, &self.stop)?;
+        let mut link = link::Link::dial(&address)?;
+        link.send_hello(self.hello())?;
+        let reason = match link.serve(self) {
+            link::End::BeforeWelcome(error) => return Err(error),
+            link::End::Stopped => return Ok(()),
+            link::End::Cloned => {
+                tracing::warn!("another room has this room's id: this card is a copy, and takes a new id");
+                self.identity.renew(&self.settings.state_dir);
+                "this room takes a new id".to_owned()
+            }
+            link::End::Broken(error) => error.to_string(),
+        };
+        tracing::info!(reason, "the link to the hub is down; this room plays on");
+        let _ = self.events.send(Event::Lost { reason });
+        self.sleep(Self::FIRST_PAUSE);
+        Ok(())
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            version: unisono_common::control::VERSION,
+            room_id: self.identity.room_id.clone(),
+            room: self.settings.room.clone(),
+            machine: self.identity.machine.clone(),
+            host: identity::host_name(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            output: self.settings.output.clone(),
+            stream: self.settings.stream.clone(),
+        }
+    }
+
+    /// True when the room ends, or nobody listens any more.
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn sleep(&self, pause: Duration) {
+        let step = Duration::from_millis(50);
+        let mut left = pause;
+        while !left.is_zero() && !self.stopped() {
+            std::thread::sleep(left.min(step));
+            left = left.saturating_sub(step);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

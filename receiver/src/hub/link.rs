@@ -1,0 +1,208 @@
+//! One WebSocket to the hub, from dialling to its end.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{HandshakeError, Message, WebSocket};
+use unisono_common::control::{self, FromHub, FromRoom, Health, Hello, LINK_PATH, MAX_MESSAGE, Orders, State, Welcome};
+use unisono_common::time::LocalTime;
+use unisono_host::clock::now;
+
+use super::{Event, Runner, kept};
+
+/// For the TCP connection and again for the WebSocket's handshake.
+const DIAL_PATIENCE: Duration = Duration::from_secs(2);
+/// The hub pings every two seconds; after so long without a word it is gone.
+const SILENCE: Duration = Duration::from_secs(7);
+/// How often health goes out when nothing changes.
+const REPORT_PERIOD: Duration = Duration::from_secs(1);
+/// How often it is asked whether something changed, and the room whether it ends.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Why there is no link, or no more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    /// Nobody answered the question.
+    #[error("no hub answers on this network")]
+    NoHub,
+    /// There is no address to ask from.
+    #[error("interface \"{0}\" has no IPv4 address")]
+    NoInterface(String),
+    /// A socket failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The name leads nowhere.
+    #[error("no address for \"{0}\"")]
+    Unresolved(String),
+    /// The WebSocket failed.
+    #[error("{0}")]
+    WebSocket(Box<tungstenite::Error>),
+    /// Silence for too long.
+    #[error("the hub has not said a word for {} s", SILENCE.as_secs())]
+    Silent,
+    /// The hub ended the link.
+    #[error("the hub has closed the link")]
+    Closed,
+}
+
+impl From<tungstenite::Error> for LinkError {
+    fn from(error: tungstenite::Error) -> Self {
+        match error {
+            tungstenite::Error::Io(error) => Self::Io(error),
+            tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => Self::Closed,
+            error => Self::WebSocket(Box::new(error)),
+        }
+    }
+}
+
+/// How a served link ended.
+pub(super) enum End {
+    /// Before the hub let the room in.
+    BeforeWelcome(LinkError),
+    /// The room itself ends.
+    Stopped,
+    /// The room must take another id.
+    Cloned,
+    /// After the hub had let the room in.
+    Broken(LinkError),
+}
+
+pub(super) struct Link {
+    socket: WebSocket<TcpStream>,
+    address: SocketAddr,
+    welcomed: bool,
+    /// Last time that anything came from the hub.
+    heard: LocalTime,
+    reported: Option<(LocalTime, Key)>,
+}
+
+/// What makes health worth sending at once when it changes.
+type Key = (State, Option<String>, u64, Option<String>);
+
+impl Link {
+    pub(super) fn dial(hub: &str) -> Result<Self, LinkError> {
+        let address = hub.to_socket_addrs()?.next().ok_or_else(|| LinkError::Unresolved(hub.to_owned()))?;
+        let stream = TcpStream::connect_timeout(&address, DIAL_PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(DIAL_PATIENCE))?;
+        stream.set_write_timeout(Some(DIAL_PATIENCE))?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(4 * 1024)
+            .write_buffer_size(0)
+            .max_write_buffer_size(MAX_MESSAGE)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let url = format!("ws://{address}{LINK_PATH}");
+        let (socket, _) =
+            tungstenite::client::client_with_config(url, stream, Some(config)).map_err(|error| match error {
+                HandshakeError::Failure(error) => LinkError::from(error),
+                HandshakeError::Interrupted(_) => LinkError::Io(ErrorKind::TimedOut.into()),
+            })?;
+        socket.get_ref().set_read_timeout(Some(TICK))?;
+        Ok(Self { socket, address, welcomed: false, heard: now(), reported: None })
+    }
+
+    pub(super) fn send_hello(&mut self, hello: Hello) -> Result<(), LinkError> {
+        self.send(&FromRoom::Hello(hello))
+    }
+
+    /// Reports and obeys until the link ends or the room does.
+    pub(super) fn serve(&mut self, runner: &Runner) -> End {
+        loop {
+            if runner.stopped() {
+                let _ = self.socket.close(None);
+                return End::Stopped;
+            }
+            let broken = match self.turn(runner) {
+                Ok(Some(end)) => return end,
+                Ok(None) => continue,
+                Err(error) => error,
+            };
+            return if self.welcomed { End::Broken(broken) } else { End::BeforeWelcome(broken) };
+        }
+    }
+
+    /// Waits a tick for a message, obeys it, and reports when it is time.
+    fn turn(&mut self, runner: &Runner) -> Result<Option<End>, LinkError> {
+        if let Some(message) = self.receive()? {
+            match message {
+                FromHub::Welcome(welcome) => self.welcome(welcome, runner),
+                FromHub::Cloned => return Ok(Some(End::Cloned)),
+                message => obey(message, runner),
+            }
+        }
+        if self.welcomed {
+            self.report((runner.health)())?;
+        }
+        if now() - self.heard > SILENCE.as_nanos() as i64 {
+            return Err(LinkError::Silent);
+        }
+        Ok(None)
+    }
+
+    fn welcome(&mut self, welcome: Welcome, runner: &Runner) {
+        tracing::info!(hub = welcome.hub, address = %self.address, "linked to the hub");
+        self.welcomed = true;
+        let _ = runner.events.send(Event::Connected { hub: welcome.hub, address: self.address });
+        let _ = runner.events.send(Event::Streams(welcome.streams));
+    }
+
+    fn report(&mut self, health: Health) -> Result<(), LinkError> {
+        let key = (health.state, health.stream.clone(), health.orders, health.trouble.clone());
+        let due = match &self.reported {
+            Some((at, last)) => now() - *at >= REPORT_PERIOD.as_nanos() as i64 || *last != key,
+            None => true,
+        };
+        if due {
+            self.send(&FromRoom::Health(Box::new(health)))?;
+            self.reported = Some((now(), key));
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, message: &FromRoom) -> Result<(), LinkError> {
+        Ok(self.socket.send(Message::text(control::encode(message)))?)
+    }
+
+    /// The next message, or nothing within a tick.
+    fn receive(&mut self) -> Result<Option<FromHub>, LinkError> {
+        let message = match self.socket.read() {
+            Ok(message) => message,
+            Err(tungstenite::Error::Io(error))
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.heard = now();
+        let Message::Text(text) = message else { return Ok(None) };
+        match control::decode(&text) {
+            Ok(message) => Ok(Some(message)),
+            Err(error) => {
+                tracing::warn!(%error, "skipped what the hub said");
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn obey(message: FromHub, runner: &Runner) {
+    let event = match message {
+        FromHub::Orders(orders) => Event::Orders(keep(orders.sane(), runner)),
+        FromHub::Streams(streams) => Event::Streams(streams.streams),
+        FromHub::Identify => Event::Identify,
+        FromHub::Wait(wait) => Event::Waiting { hub: wait.hub, code: wait.code },
+        FromHub::Welcome(_) | FromHub::Cloned | FromHub::Unknown => return,
+    };
+    let _ = runner.events.send(event);
+}
+
+fn keep(orders: Orders, runner: &Runner) -> Orders {
+    if let Err(error) = kept::save(&runner.settings.state_dir, &orders) {
+        tracing::warn!(%error, "the orders cannot be kept for the next start");
+    }
+    orders
+}
