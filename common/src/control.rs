@@ -82,6 +82,10 @@ pub struct Hello {
     pub output: String,
     /// The stream that the room's own configuration names, which it plays until the hub says otherwise.
     pub stream: Option<String>,
+    /// The volume that the room starts with on its own, in dB; the hub's first, so that being found changes nothing.
+    pub volume_db: Option<f32>,
+    /// The trim in the room's own configuration, in microseconds; the hub's first.
+    pub trim_us: i64,
 }
 
 /// What the hub tells a room that it lets in.
@@ -108,6 +112,8 @@ pub struct Wait {
     pub hub: String,
     /// Digits that the hub shows for this room: equal ones prove that it is this room that waits there.
     pub code: String,
+    /// The streams, which anybody may hear of.
+    pub streams: Vec<Announced>,
 }
 
 /// The streams there are.

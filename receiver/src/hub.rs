@@ -38,6 +38,10 @@ pub struct HubSettings {
     pub output: String,
     /// The stream in the room's own configuration.
     pub stream: Option<String>,
+    /// The volume that the room starts with when nobody has said otherwise, in dB.
+    pub volume_db: f32,
+    /// The trim in the room's own configuration, in microseconds.
+    pub trim_us: i64,
 }
 
 /// What the hub says, or what became of it.
@@ -178,6 +182,8 @@ impl Runner {
             software: env!("CARGO_PKG_VERSION").to_owned(),
             output: self.settings.output.clone(),
             stream: self.settings.stream.clone(),
+            volume_db: Some(self.settings.volume_db),
+            trim_us: self.settings.trim_us,
         }
     }
 

@@ -194,7 +194,10 @@ fn obey(message: FromHub, runner: &Runner) {
         FromHub::Orders(orders) => Event::Orders(keep(orders.sane(), runner)),
         FromHub::Streams(streams) => Event::Streams(streams.streams),
         FromHub::Identify => Event::Identify,
-        FromHub::Wait(wait) => Event::Waiting { hub: wait.hub, code: wait.code },
+        FromHub::Wait(wait) => {
+            let _ = runner.events.send(Event::Waiting { hub: wait.hub, code: wait.code });
+            Event::Streams(wait.streams)
+        }
         FromHub::Welcome(_) | FromHub::Cloned | FromHub::Unknown => return,
     };
     let _ = runner.events.send(event);

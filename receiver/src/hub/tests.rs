@@ -15,6 +15,8 @@ fn config(hub: &TcpListener, state_dir: &std::path::Path) -> HubSettings {
         room: "Kitchen".into(),
         output: "sim".into(),
         stream: None,
+        volume_db: 0.0,
+        trim_us: 0,
     }
 }
 
