@@ -29,7 +29,8 @@ pub fn of(name: &str, health: &Health) -> Option<Trouble> {
             return trouble(true, format!("{name} has no sound card."), help);
         }
         State::Starved => {
-            let help = "Check that this room's network lets multicast through (IGMP snooping without a querier, guest Wi-Fi).";
+            let help =
+                "Check that this room's network lets multicast through (IGMP snooping without a querier, guest Wi-Fi).";
             return trouble(true, format!("{name} hears of its stream, but no packets come."), help);
         }
         _ => {}
