@@ -6,6 +6,7 @@
 //! - [`multicast`]: sockets that send to and receive from groups on one interface;
 //! - [`stamped`]: the unicast socket of the clock exchange, with the kernel's own receive and transmit stamps;
 //! - [`realtime`]: scheduling, locked memory and thread names;
+//! - [`stop`]: ending threads that wait for packets;
 //! - [`random`]: numbers that nobody can guess, for epochs, seeds and identities.
 //!
 //! Linux only. Everything goes through libc (never raw system calls), so that a preloaded library can give a process
@@ -19,5 +20,6 @@ pub mod random;
 pub mod realtime;
 mod socket;
 pub mod stamped;
+pub mod stop;
 
 pub use socket::Received;

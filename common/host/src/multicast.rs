@@ -17,6 +17,7 @@ use unisono_common::time::LocalTime;
 use crate::clock::StampConverter;
 use crate::interface::{Interface, InterfaceError};
 use crate::socket::{self, Received};
+use crate::stop::StopSignal;
 
 /// Receive buffer asked for: a second of the largest streams. The kernel grants up to `net.core.rmem_max`.
 const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
@@ -79,9 +80,10 @@ impl MulticastReceiver {
         self.membership(true).map_err(|error| refused("join", self.group, &self.interface, error))
     }
 
-    /// Waits until a packet is there or local time is `until`. True: a packet is (or an error to be picked up).
-    pub fn wait(&self, until: LocalTime) -> io::Result<bool> {
-        socket::wait(self.socket.as_raw_fd(), socket::remaining_ns(until))
+    /// Waits until something can be taken, `stop` is raised or local time is `until`. True: something can be taken.
+    pub fn wait(&self, until: LocalTime, stop: Option<&StopSignal>) -> io::Result<bool> {
+        let fds = [self.socket.as_raw_fd(), StopSignal::fd(stop)];
+        socket::wait(fds, socket::remaining_ns(until)).map(|[ready, _]| ready)
     }
 
     /// Takes the next packet without waiting; `None` when there is none. Allocates nothing.

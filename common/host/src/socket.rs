@@ -67,23 +67,22 @@ pub(crate) fn storage(address: SocketAddr) -> libc::sockaddr_storage {
     unsafe { mem::transmute(storage) }
 }
 
-/// Waits until the socket has something to say, or `timeout_ns` have passed. True: it has.
+/// Waits until one of these has something to say (each does or not, in the answer), or `timeout_ns` have passed.
 ///
-/// A stamp in the error queue counts. A signal ends the wait early with false.
-pub(crate) fn wait(fd: RawFd, timeout_ns: i64) -> io::Result<bool> {
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+/// A stamp in the error queue and a closed pipe count; a descriptor of -1 never says anything. A signal ends the wait
+/// early.
+pub(crate) fn wait<const N: usize>(fds: [RawFd; N], timeout_ns: i64) -> io::Result<[bool; N]> {
+    let mut polls = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let timeout_ns = timeout_ns.max(0);
     let timeout =
         libc::timespec { tv_sec: (timeout_ns / 1_000_000_000) as _, tv_nsec: (timeout_ns % 1_000_000_000) as _ };
-    // SAFETY: one pollfd and a valid timespec; no signal mask.
-    let ready = unsafe { libc::ppoll(&mut poll, 1, &timeout, std::ptr::null()) };
-    match ready {
-        0.. => Ok(ready > 0),
-        _ => match io::Error::last_os_error() {
-            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-            error => Err(error),
-        },
+    // SAFETY: N pollfds and a valid timespec; no signal mask.
+    let ready = unsafe { libc::ppoll(polls.as_mut_ptr(), N as _, &timeout, std::ptr::null()) };
+    if ready < 0 {
+        let error = io::Error::last_os_error();
+        return if error.kind() == io::ErrorKind::Interrupted { Ok([false; N]) } else { Err(error) };
     }
+    Ok(polls.map(|poll| poll.revents != 0))
 }
 
 /// Receives one message with its control messages, without waiting. `None`: there is none.

@@ -19,6 +19,7 @@ use unisono_common::time::LocalTime;
 
 use crate::clock::{self, StampConverter};
 use crate::socket::{self, Received};
+use crate::stop::StopSignal;
 
 /// Why a stamped socket could not be had.
 #[derive(Debug, Error)]
@@ -139,9 +140,10 @@ impl StampedSocket {
         Ok(Sent { number, stamp: Stamp::user(at) })
     }
 
-    /// Waits until there is something to take or local time is `until`. True: there is.
-    pub fn wait(&self, until: LocalTime) -> io::Result<bool> {
-        socket::wait(self.socket.as_raw_fd(), socket::remaining_ns(until))
+    /// Waits until something can be taken, `stop` is raised or local time is `until`. True: something can be taken.
+    pub fn wait(&self, until: LocalTime, stop: Option<&StopSignal>) -> io::Result<bool> {
+        let fds = [self.socket.as_raw_fd(), StopSignal::fd(stop)];
+        socket::wait(fds, socket::remaining_ns(until)).map(|[ready, _]| ready)
     }
 
     /// Takes the next transmit stamp without waiting; `None` when there is none. One packet may have two: take the
@@ -208,13 +210,13 @@ mod tests {
             let until = clock::now() + 2_000_000_000;
             let mut left: Option<Sent> = None;
             while left.is_none_or(|sent| sent.stamp.source != StampSource::Kernel) && clock::now() < until {
-                a.wait(until).unwrap();
+                a.wait(until, None).unwrap();
                 left = a.sent().unwrap().or(left);
             }
             let left = left.expect("a transmit stamp");
             let mut packet = None;
             while packet.is_none() && clock::now() < until {
-                b.wait(until).unwrap();
+                b.wait(until, None).unwrap();
                 packet = b.receive(&mut buffer).unwrap();
             }
             let packet = packet.expect("the packet");
