@@ -1,0 +1,55 @@
+//! When to ask: often at first, so that a room can join within a fraction of a second, then a few times a second.
+
+/// Intervals between requests, by the age of the exchange since its first reply.
+///
+/// Each is varied by up to a fifth either way: neither the beacons of an access point nor another room's requests can
+/// stay in step with ours.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    random: u64,
+}
+
+const MS: i64 = 1_000_000;
+
+impl Schedule {
+    /// (until this age, ask this often), in nanoseconds.
+    const INTERVALS: [(i64, i64); 4] =
+        [(500 * MS, 20 * MS), (2_000 * MS, 50 * MS), (10_000 * MS, 125 * MS), (i64::MAX, 250 * MS)];
+
+    /// A schedule whose variation follows from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { random: seed }
+    }
+
+    /// Time from one request to the next, in nanoseconds, at an age of the exchange.
+    pub fn interval_ns(&mut self, age_ns: i64) -> i64 {
+        let interval_ns = Self::INTERVALS.iter().find(|(until_ns, _)| age_ns < *until_ns).map_or(250 * MS, |row| row.1);
+        let fifth_ns = interval_ns / 5;
+        interval_ns - fifth_ns + (self.number() % (2 * fifth_ns as u64 + 1)) as i64
+    }
+
+    /// The next number of the sequence (SplitMix64), which also serves for cookies.
+    pub(super) fn number(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_grow_with_age_and_vary_by_a_fifth() {
+        let mut schedule = Schedule::new(1);
+        for (age_ms, interval_ms) in [(0, 20), (499, 20), (500, 50), (2_000, 125), (9_999, 125), (10_000, 250)] {
+            let intervals: Vec<_> = (0..1000).map(|_| schedule.interval_ns(age_ms * MS)).collect();
+            assert!(intervals.iter().all(|&ns| (ns - interval_ms * MS).abs() <= interval_ms * MS / 5));
+            let mean_ns = intervals.iter().sum::<i64>() / 1000;
+            assert!((mean_ns - interval_ms * MS).abs() < interval_ms * MS / 50);
+        }
+    }
+}
