@@ -9,10 +9,16 @@
 //! - [`playout`]: which content goes into which frame of the device ([`mix`]: channels, fades, volume);
 //! - [`pointer`], [`dac`]: at which instant each of those frames leaves.
 //!
-//! Beside it: [`hub`], the link to who gives the orders.
+//! What runs it all: [`room`] decides what plays; [`discover`] and [`intake`] bring streams and their packets,
+//! [`timeclient`] their clock; [`audio`] and [`output`] keep the card playing; [`hub`] is the link to who gives the
+//! orders, and [`status`] what is told about it all.
 
+pub mod audio;
+pub mod cli;
 pub mod dac;
+pub mod discover;
 pub mod hub;
+pub mod intake;
 pub mod jitter;
 pub mod mix;
 pub mod output;
@@ -20,5 +26,8 @@ pub mod playout;
 pub mod pointer;
 pub mod position;
 pub mod resample;
+pub mod room;
 pub mod servo;
 pub mod session;
+pub mod status;
+pub mod timeclient;

@@ -1,1 +1,166 @@
-fn main() {}
+//! `unisono-receiver`: reads the command line, starts the room, and waits for a signal to end it.
+//!
+//! Exit codes: 0 ended as asked, 1 failed while running, 2 wrong command line, configuration or surroundings.
+
+use std::io::{IsTerminal, Write as _};
+use std::process::ExitCode;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing_subscriber::EnvFilter;
+use unisono_common::config::receiver::ReceiverConfig;
+use unisono_common::config::{self, Environment};
+use unisono_host::interface::Interface;
+use unisono_host::realtime;
+use unisono_receiver::audio::Audio;
+use unisono_receiver::cli::{self, CliError, Command};
+use unisono_receiver::discover::Discovery;
+use unisono_receiver::hub::{self, HubSettings};
+use unisono_receiver::room::{Event, Room};
+use unisono_receiver::status::Status;
+
+const WRONG: u8 = 2;
+
+/// How often a line about the room goes to the log.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    let (config, report) = match cli::command(std::env::args_os()) {
+        Ok(Command::Run(config, report)) => (config, report),
+        Ok(Command::Checked) => return ExitCode::SUCCESS,
+        Err(CliError::Shown(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return wrong(&error),
+    };
+    log_to_stderr();
+    match run(&config, report) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("unisono-receiver: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: &ReceiverConfig, report: Option<u32>) -> anyhow::Result<ExitCode> {
+    let (events, incoming) = mpsc::channel();
+    // First of all, so that a signal during the start ends the program in order too.
+    end_on_signal(events.clone())?;
+    if let Err(error) = realtime::lock_memory() {
+        tracing::info!("{error}");
+    }
+    let interface = match config.interface.as_deref().map_or_else(Interface::pick, Interface::by_name) {
+        Ok(interface) => interface,
+        Err(error) => return Ok(wrong(&error)),
+    };
+    let sink = events.clone();
+    let audio = match Audio::spawn(&config.output, move |event| drop(sink.send(Event::Audio(event)))) {
+        Ok(audio) => audio,
+        Err(error) => return Ok(wrong(&error)),
+    };
+    let sink = events.clone();
+    let announced = move |sessions| drop(sink.send(Event::Sessions(sessions)));
+    let discovery = match Discovery::spawn(&interface, config.stream.clone(), announced) {
+        Ok(discovery) => discovery,
+        Err(error) => return Ok(wrong(&error)),
+    };
+    let status = Arc::new(Mutex::new(Status::default()));
+    let hub = follow_hub(config, &interface, &status, events);
+    tell(&status, report)?;
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    Room::new(config, interface, audio, status).run(&incoming);
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    drop((hub, discovery));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn end_on_signal(events: Sender<Event>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals")?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        if signals.forever().next().is_some() {
+            let _ = events.send(Event::Quit);
+        }
+    })?;
+    Ok(())
+}
+
+fn follow_hub(
+    config: &ReceiverConfig,
+    interface: &Interface,
+    status: &Arc<Mutex<Status>>,
+    events: Sender<Event>,
+) -> hub::Hub {
+    let settings = HubSettings {
+        hub: config.hub.clone(),
+        interface: Some(interface.name.clone()),
+        state_dir: config::state_dir(config.state_dir.as_deref(), &environment()),
+        room: config.room.clone().unwrap_or_else(hub::identity::host_name),
+        output: config.output.device.as_ref().map_or("the best card".into(), ToString::to_string),
+        stream: config.stream.clone(),
+        volume_db: config.volume_db.unwrap_or(0.0) as f32,
+        trim_us: i64::from(config.trim_us),
+    };
+    let status = Arc::clone(status);
+    let health = move || status.lock().unwrap_or_else(PoisonError::into_inner).health();
+    hub::spawn(settings, Arc::new(health), Arc::new(move |event| drop(events.send(Event::Hub(event)))))
+}
+
+/// Tells how the room is: in the log now and then, and as JSON on standard output if asked to.
+fn tell(status: &Arc<Mutex<Status>>, report: Option<u32>) -> anyhow::Result<()> {
+    let status = Arc::clone(status);
+    let every = report.map_or(LOG_EVERY, |seconds| Duration::from_secs(seconds.into()));
+    thread::Builder::new().name("report".into()).spawn(move || {
+        loop {
+            thread::sleep(every);
+            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+            if report.is_none() {
+                tracing::info!("{}", *status);
+                continue;
+            }
+            let line = serde_json::to_string(&status.health()).unwrap_or_default();
+            if writeln!(std::io::stdout(), "{line}").is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn environment() -> Environment {
+    let system = std::path::Path::new(config::SYSTEM_STATE_DIR);
+    Environment {
+        state_directory: std::env::var_os("STATE_DIRECTORY"),
+        system_writable: std::fs::create_dir_all(system).is_ok() && {
+            let probe = system.join(".writable");
+            let written = std::fs::write(&probe, "").is_ok();
+            let _ = std::fs::remove_file(probe);
+            written
+        },
+        xdg_state_home: std::env::var_os("XDG_STATE_HOME"),
+        home: std::env::var_os("HOME"),
+    }
+}
+
+fn wrong(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("unisono-receiver: {error}");
+    ExitCode::from(WRONG)
+}
+
+/// `RUST_LOG` says what is logged; the journal stamps its lines by itself.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    if std::env::var_os("JOURNAL_STREAM").is_some() { log.without_time().init() } else { log.init() }
+}

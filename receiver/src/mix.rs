@@ -142,5 +142,47 @@ impl Tail {
     }
 }
 
+/// "This is me": two soft notes, mixed over whatever plays.
+#[derive(Clone, Copy, Debug)]
+pub struct Chirp {
+    rate: f32,
+    /// The frame that goes out next; `None` when it is over.
+    at: Option<u32>,
+}
+
+impl Chirp {
+    /// Frequencies of the two notes, in Hz: a fourth.
+    const NOTES: [f32; 2] = [880.0, 1_174.66];
+    const NOTE_S: f32 = 0.35;
+    const LEVEL: f32 = 0.25;
+
+    /// Silent until it begins, for a device of this rate.
+    pub fn new(rate: u32) -> Self {
+        Self { rate: rate as f32, at: None }
+    }
+
+    /// Begins.
+    pub fn begin(&mut self) {
+        self.at = Some(0);
+    }
+
+    /// Adds what is left of it to `out`.
+    pub fn mix_into(&mut self, out: &mut [f32], channels: usize) {
+        for frame in out.chunks_exact_mut(channels) {
+            let Some(at) = self.at else { return };
+            let time = at as f32 / self.rate;
+            let Some(frequency) = Self::NOTES.get((time / Self::NOTE_S) as usize) else {
+                self.at = None;
+                return;
+            };
+            let into = time % Self::NOTE_S / Self::NOTE_S;
+            let envelope = (std::f32::consts::PI * into.sqrt()).sin() * Self::LEVEL;
+            let sample = envelope * (std::f32::consts::TAU * (frequency * time).fract()).sin();
+            frame.iter_mut().take(2).for_each(|out| *out += sample);
+            self.at = Some(at + 1);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

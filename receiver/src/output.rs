@@ -108,7 +108,7 @@ pub trait Card {
 ///
 /// # Errors
 /// as [`CardError`] says.
-pub fn open(config: &OutputConfig) -> Result<Box<dyn Card>, CardError> {
+pub fn open(config: &OutputConfig) -> Result<Box<dyn Card + Send>, CardError> {
     match &config.device {
         Some(OutputDevice::Sim(device)) => Ok(Box::new(simulated::SimulatedCard::open(device)?)),
         Some(OutputDevice::Alsa(name)) => Ok(Box::new(alsa::AlsaCard::open(name, config.latency_us)?)),

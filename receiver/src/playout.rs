@@ -7,7 +7,7 @@
 use unisono_common::time::LocalTime;
 
 use crate::dac::{DacClock, DacMap, Edge, Observed};
-use crate::mix::{ChannelMode, FadeIn, Gain, Tail, map_channels};
+use crate::mix::{ChannelMode, Chirp, FadeIn, Gain, Tail, map_channels};
 use crate::session::{Chunk, PacketCounts, Session, Steering};
 
 /// Length of the fade-in of a first sound.
@@ -76,6 +76,7 @@ pub struct Playout {
     gain: Gain,
     tail: Tail,
     fade_in: FadeIn,
+    chirp: Chirp,
     /// The frame that the next call continues with.
     next: Option<i64>,
     content: Vec<f32>,
@@ -96,6 +97,7 @@ impl Playout {
             mode: ChannelMode::Stereo,
             gain: Gain::new(1.0, rate),
             tail: Tail::new((FADE_OUT_S * f64::from(rate)) as usize, channels),
+            chirp: Chirp::new(rate),
             fade_in: FadeIn::new((FADE_IN_S * f64::from(rate)) as usize),
             next: None,
             content: vec![0.0; max_chunk * 8],
@@ -127,6 +129,11 @@ impl Playout {
     /// Which channel of the content goes where.
     pub fn set_channel_mode(&mut self, mode: ChannelMode) {
         self.mode = mode;
+    }
+
+    /// Sounds "this is me", whatever the volume.
+    pub fn chirp(&mut self) {
+        self.chirp.begin();
     }
 
     /// What is to be played from now on; the old stream plays until the new one has sound, then they cross over.
@@ -185,6 +192,7 @@ impl Playout {
         };
         self.tail.mix_into(out);
         self.gain.apply(out, self.channels);
+        self.chirp.mix_into(out, self.channels);
         let (packets, buffered_ns) = self.session().map(|s| (s.counts(), s.buffered_ns())).unwrap_or_default();
         self.telemetry.packets = packets;
         self.telemetry.buffered_ns = buffered_ns;

@@ -99,6 +99,8 @@ pub struct SessionConfig {
     pub format: Format,
     /// Delay from a frame's timestamp to its sound.
     pub playout_delay_ns: i64,
+    /// What the stream's RTP timestamps are ahead of ours, for senders whose `mediaclk:direct` offset is another.
+    pub timestamp_offset: u32,
     /// How content is brought to the device's rate.
     pub quality: Quality,
     /// Rate of the device.
@@ -111,6 +113,7 @@ pub struct SessionConfig {
 pub struct Session {
     id: u64,
     playout_delay_ns: i64,
+    timestamp_offset: u32,
     packets: Consumer<Packet>,
     clock: Box<dyn ClockSource>,
     jitter: JitterBuffer,
@@ -141,6 +144,7 @@ impl Session {
         Ok(Self {
             id: config.id,
             playout_delay_ns: config.playout_delay_ns,
+            timestamp_offset: config.timestamp_offset,
             packets,
             clock,
             jitter: JitterBuffer::new(config.format, ahead as usize + config.format.rate as usize / 2),
@@ -277,7 +281,8 @@ impl Session {
     fn due(&self, at: &Chunk, frame: i64, clock: &ClockMap) -> Position {
         let rate = self.format().rate;
         let media = clock.media_at(at.dac.time_of(frame) + at.extra_ns) - self.playout_delay_ns;
-        let due = Position::new(media.to_frame(rate), media.frame_fraction(rate));
+        let frame = media.to_frame(rate) + i64::from(self.timestamp_offset);
+        let due = Position::new(frame, media.frame_fraction(rate));
         due.wrapped_near(self.jitter.end().unwrap_or_else(|| due.frame()))
     }
 }

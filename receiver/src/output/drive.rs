@@ -51,6 +51,8 @@ pub enum Command {
     Channels(ChannelMode),
     /// From the card's edge to the sound, with the room's trim, in ns.
     ExtraDelay(i64),
+    /// Sound "this is me".
+    Chirp,
 }
 
 /// The audio thread's ends of the queues.
@@ -61,6 +63,45 @@ pub struct Link {
     pub retired: Producer<Box<Session>>,
     /// What it knows about itself, now and then; when nobody takes it, it is lost.
     pub telemetry: Producer<Telemetry>,
+    /// When it last told.
+    pub told: LocalTime,
+}
+
+impl Link {
+    /// Carries out the orders that have come; `delayed` hears the playout delay of a new session, in ns.
+    pub(super) fn obey(&mut self, playout: &mut Playout, mut delayed: impl FnMut(i64)) {
+        while let Ok(command) = self.commands.pop() {
+            match command {
+                Command::Session(session) => {
+                    if let Some(session) = &session {
+                        delayed(session.playout_delay_ns());
+                    }
+                    playout.set_session(session);
+                }
+                Command::Gain(gain) => playout.set_gain(gain),
+                Command::Channels(mode) => playout.set_channel_mode(mode),
+                Command::ExtraDelay(ns) => playout.set_extra_delay(ns),
+                Command::Chirp => playout.chirp(),
+            }
+            self.hand_back(playout);
+        }
+    }
+
+    /// Sessions that are done with go to be dropped elsewhere; if the queue is full they wait in playout.
+    pub(super) fn hand_back(&mut self, playout: &mut Playout) {
+        while !self.retired.is_full() {
+            let Some(session) = playout.take_retired() else { return };
+            let _ = self.retired.push(session);
+        }
+    }
+
+    /// Tells what playout knows about itself, if it is time to.
+    pub(super) fn tell(&mut self, playout: &Playout, now: LocalTime) {
+        if now - self.told >= TELEMETRY_NS {
+            self.told = now;
+            let _ = self.telemetry.push(*playout.telemetry());
+        }
+    }
 }
 
 /// Keeps `card` playing until `stop` is set.
@@ -83,7 +124,6 @@ struct Driver<'a> {
     chunk: usize,
     lead: i64,
     meter: Meter,
-    told: LocalTime,
 }
 
 impl<'a> Driver<'a> {
@@ -98,7 +138,6 @@ impl<'a> Driver<'a> {
             chunk: longest,
             lead: 0,
             meter: Meter::new(now),
-            told: now,
             card,
             link,
         };
@@ -114,7 +153,7 @@ impl<'a> Driver<'a> {
             self.obey();
             self.feed()?;
             self.meter.measure(self.card, &mut self.playout, self.lead)?;
-            self.tell();
+            self.link.tell(&self.playout, clock::now());
             clock::sleep_until(self.next_wake());
         }
         Ok(())
@@ -129,19 +168,10 @@ impl<'a> Driver<'a> {
     }
 
     fn obey(&mut self) {
-        while let Ok(command) = self.link.commands.pop() {
-            match command {
-                Command::Session(session) => {
-                    if let Some(session) = &session {
-                        self.set_lead(lead_ns(session.playout_delay_ns()));
-                    }
-                    self.playout.set_session(session);
-                }
-                Command::Gain(gain) => self.playout.set_gain(gain),
-                Command::Channels(mode) => self.playout.set_channel_mode(mode),
-                Command::ExtraDelay(ns) => self.playout.set_extra_delay(ns),
-            }
-            self.hand_back();
+        let mut lead = None;
+        self.link.obey(&mut self.playout, |delay_ns| lead = Some(lead_ns(delay_ns)));
+        if let Some(lead) = lead {
+            self.set_lead(lead);
         }
     }
 
@@ -158,25 +188,9 @@ impl<'a> Driver<'a> {
             let out = &mut self.buffer[..chunk * self.card.shape().channels];
             self.playout.render(reading.asked, self.card.written(), out);
             self.card.write(out)?;
-            self.hand_back();
+            self.link.hand_back(&mut self.playout);
         }
         Ok(())
-    }
-
-    /// Sessions that are done with go to be dropped elsewhere; if the queue is full they wait in playout.
-    fn hand_back(&mut self) {
-        while !self.link.retired.is_full() {
-            let Some(session) = self.playout.take_retired() else { return };
-            let _ = self.link.retired.push(session);
-        }
-    }
-
-    fn tell(&mut self) {
-        let now = clock::now();
-        if now - self.told >= TELEMETRY_NS {
-            self.told = now;
-            let _ = self.link.telemetry.push(*self.playout.telemetry());
-        }
     }
 
     /// When the ring has room for the next chunk.

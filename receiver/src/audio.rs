@@ -1,0 +1,155 @@
+//! The life of the audio thread: opens the card, keeps it playing, and opens it again when it went away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rtrb::{Consumer, Producer, RingBuffer};
+use unisono_common::config::receiver::{OutputConfig, OutputDevice};
+use unisono_common::time::LocalTime;
+use unisono_host::realtime;
+
+use crate::output::drive::{self, Command, Link};
+use crate::output::{self, Card, CardError, Shape, cpal};
+use crate::playout::Telemetry;
+use crate::session::Session;
+
+/// Real-time priority of the audio thread: above everything else of ours.
+const PRIORITY: u8 = 60;
+
+/// A card that is not there is looked for this often.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What became of the card.
+#[derive(Debug)]
+pub enum AudioEvent {
+    /// It is open and plays, silence at first. Sessions made for an earlier shape are gone.
+    Opened(Shape),
+    /// It is not there; it will be tried again.
+    Lost(CardError),
+}
+
+/// The audio thread as its owner sees it.
+pub struct Audio {
+    commands: Producer<Command>,
+    retired: Consumer<Box<Session>>,
+    telemetry: Consumer<Telemetry>,
+    latest: Telemetry,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Audio {
+    /// Opens the configured card and begins; `notify` hears what becomes of it, on the audio thread while it has no
+    /// deadline.
+    ///
+    /// # Errors
+    /// when the card is unfit, now and for ever. A card that is only absent is waited for.
+    pub fn spawn(config: &OutputConfig, notify: impl Fn(AudioEvent) + Send + 'static) -> Result<Self, CardError> {
+        let first = match &config.device {
+            Some(OutputDevice::Cpal(name)) => {
+                cpal::check(name)?;
+                None
+            }
+            _ => match output::open(config) {
+                Err(error) if !error.is_passing() => return Err(error),
+                Err(error) => {
+                    notify(AudioEvent::Lost(error));
+                    None
+                }
+                Ok(card) => Some(card),
+            },
+        };
+        let (commands, commands_out) = RingBuffer::new(64);
+        let (retired_in, retired) = RingBuffer::new(16);
+        let (telemetry_in, telemetry) = RingBuffer::new(4);
+        let told = LocalTime::default();
+        let link = Link { commands: commands_out, retired: retired_in, telemetry: telemetry_in, told };
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker = Worker { config: config.clone(), link: Some(link), stop: Arc::clone(&stop) };
+        let thread = std::thread::Builder::new()
+            .name("audio".into())
+            .spawn(move || worker.run(first, notify))
+            .map_err(|error| CardError::Unfit { device: "audio".into(), reason: format!("no thread: {error}") })?;
+        Ok(Self { commands, retired, telemetry, latest: Telemetry::default(), stop, thread: Some(thread) })
+    }
+
+    /// Gives an order. If the thread has not taken the last 64 the order is lost, and said to be.
+    pub fn order(&mut self, command: Command) {
+        if self.commands.push(command).is_err() {
+            tracing::warn!("the audio thread takes no orders: an order is lost");
+        }
+    }
+
+    /// Drops the sessions that are done with, telling the id of each, and gives the newest telemetry.
+    pub fn poll(&mut self, mut retired: impl FnMut(u64)) -> &Telemetry {
+        while let Ok(session) = self.retired.pop() {
+            retired(session.id());
+        }
+        while let Ok(telemetry) = self.telemetry.pop() {
+            self.latest = telemetry;
+        }
+        &self.latest
+    }
+}
+
+impl Drop for Audio {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    config: OutputConfig,
+    /// Always there, but while cpal's callback has it.
+    link: Option<Link>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Worker {
+    fn run(mut self, first: Option<Box<dyn Card + Send>>, notify: impl Fn(AudioEvent) + Send + 'static) {
+        if let Err(error) = realtime::raise(PRIORITY) {
+            tracing::warn!("audio without real-time priority, expect dropouts under load: {error}");
+        }
+        realtime::prefault_stack();
+        let mut card = first;
+        while !self.stop.load(Ordering::Relaxed) {
+            if let Err(error) = self.play(card.take(), &notify) {
+                self.forget_orders();
+                notify(AudioEvent::Lost(error));
+                std::thread::park_timeout(RETRY);
+            }
+        }
+    }
+
+    fn play(&mut self, card: Option<Box<dyn Card + Send>>, notify: &impl Fn(AudioEvent)) -> Result<(), CardError> {
+        if let Some(OutputDevice::Cpal(name)) = &self.config.device {
+            let Some(link) = self.link.take() else { return Ok(()) };
+            let (link, done) =
+                cpal::run(name, &self.config, link, &self.stop, |shape| notify(AudioEvent::Opened(shape)));
+            self.link = Some(link);
+            return done;
+        }
+        let mut card = match card {
+            Some(card) => card,
+            None => output::open(&self.config)?,
+        };
+        self.forget_orders();
+        notify(AudioEvent::Opened(card.shape().clone()));
+        match &mut self.link {
+            Some(link) => drive::run(&mut *card, link, &self.stop),
+            None => Ok(()),
+        }
+    }
+
+    /// Sessions made for a card that is gone are of no use to the next one.
+    fn forget_orders(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        while link.commands.pop().is_ok() {}
+    }
+}

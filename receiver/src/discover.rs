@@ -1,0 +1,92 @@
+//! Streams that announce themselves by SAP, as a thread that tells of each change.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use unisono_common::sap::{self, Directory};
+use unisono_common::sdp;
+use unisono_host::clock;
+use unisono_host::interface::Interface;
+use unisono_host::multicast::{MulticastError, MulticastReceiver};
+use unisono_host::stop::{self, StopHandle, StopSignal};
+
+/// The thread waits on the first group; the other, with its rarer announcements, is looked at this often.
+const LOOK_NS: i64 = 250_000_000;
+
+/// The sessions that are announced now, whenever that changed.
+pub type Sessions = Vec<Arc<sdp::Session>>;
+
+/// The running thread.
+#[derive(Debug)]
+pub struct Discovery {
+    stop: Option<StopHandle>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why announcements can't be heard.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    /// The groups can't be joined.
+    #[error(transparent)]
+    Multicast(#[from] MulticastError),
+    /// No thread.
+    #[error("no thread to listen for streams: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Discovery {
+    /// Listens on this interface; `preferred` is a stream that must be found whatever else is announced.
+    ///
+    /// # Errors
+    /// when the groups can't be joined.
+    pub fn spawn(
+        interface: &Interface,
+        preferred: Option<String>,
+        changed: impl Fn(Sessions) + Send + 'static,
+    ) -> Result<Self, DiscoveryError> {
+        let join = |group| MulticastReceiver::join(SocketAddr::new(group, sap::PORT), interface);
+        let sockets = [join(sap::GROUP_PULSE.into())?, join(sap::GROUP_LOCAL.into())?];
+        let (stop, signal) = stop::pair()?;
+        let mut directory = Directory::default();
+        directory.prefer(preferred);
+        let thread = std::thread::Builder::new()
+            .name("discover".into())
+            .spawn(move || listen(sockets, directory, &signal, changed))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen(
+    mut sockets: [MulticastReceiver; 2],
+    mut directory: Directory,
+    stop: &StopSignal,
+    changed: impl Fn(Sessions),
+) {
+    let mut buffer = [0; 4_096];
+    while !stop.is_raised() {
+        let _ = sockets[0].wait(clock::now() + LOOK_NS, Some(stop));
+        let mut news = false;
+        for socket in &mut sockets {
+            while let Ok(Some(received)) = socket.receive(&mut buffer) {
+                match directory.receive(&buffer[..received.len], clock::now()) {
+                    Ok(events) => news |= !events.is_empty(),
+                    Err(error) => tracing::debug!("announcement from {}: {error}", received.from),
+                }
+            }
+        }
+        news |= !directory.expire(clock::now()).is_empty();
+        if news {
+            changed(directory.sessions());
+        }
+    }
+}

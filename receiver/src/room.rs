@@ -1,0 +1,340 @@
+//! The room: decides what plays, and brings together what playing it takes.
+//!
+//! One thread, which waits for events: streams that come and go, orders, the card. Everything that may take its time
+//! (joining groups, making resamplers, dropping them) is done here and not on the audio thread.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rtrb::RingBuffer;
+use unisono_common::clock::ClockMap;
+use unisono_common::config::receiver::{Quality, ReceiverConfig};
+use unisono_common::control::{Announced, Channels, Orders};
+use unisono_common::sdp::{self, ReferenceClock};
+use unisono_common::time::direct_offset_ntp;
+use unisono_host::interface::Interface;
+
+use crate::audio::{Audio, AudioEvent};
+use crate::discover::Sessions;
+use crate::hub;
+use crate::intake::{Address, Intake};
+use crate::mix::ChannelMode;
+use crate::output::Shape;
+use crate::output::drive::Command;
+use crate::session::{ClockSource, Session, SessionConfig};
+use crate::status::{Status, Tuned};
+use crate::timeclient::{self, ClockReader, TimeClient, TimeClientConfig};
+
+/// Packets that may wait for the audio thread: more than the longest playout delay brings.
+const QUEUE: usize = 512;
+
+/// Real-time priority of clock threads.
+const CLOCK_PRIORITY: u8 = 50;
+
+/// Playout delay of streams that name none: those of strangers.
+const DEFAULT_DELAY_MS: u32 = 250;
+
+/// How often telemetry is looked at when nothing happens.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Largest chunk that a session is made for, in device frames: 10 ms at 192 kHz.
+const MAX_CHUNK: usize = 1_920;
+
+/// What the room waits for.
+pub enum Event {
+    /// The streams that announce themselves changed.
+    Sessions(Sessions),
+    /// The hub.
+    Hub(hub::Event),
+    /// The card.
+    Audio(AudioEvent),
+    /// Enough: end.
+    Quit,
+}
+
+/// The room.
+pub struct Room {
+    interface: Interface,
+    audio: Audio,
+    shape: Option<Shape>,
+    /// Heard by SAP, and told by the hub.
+    announced: Sessions,
+    told: HashMap<String, Arc<sdp::Session>>,
+    wanted: Wanted,
+    trim_us: i64,
+    quality: Quality,
+    /// What plays or is about to, newest last.
+    tuned: Vec<Playing>,
+    clocks: HashMap<SocketAddr, Arc<TimeClient>>,
+    sessions_made: u64,
+    status: Arc<Mutex<Status>>,
+}
+
+/// What the room is to play.
+#[derive(Clone, Debug, PartialEq)]
+enum Wanted {
+    /// Whatever there is, in the order of names: a room that nobody has told anything.
+    Anything,
+    /// The stream of this id.
+    Stream(String),
+    /// Silence.
+    Nothing,
+}
+
+/// A stream that plays, or is about to, or fades out.
+struct Playing {
+    id: u64,
+    description: Arc<sdp::Session>,
+    intake: Intake,
+    clock: Arc<TimeClient>,
+}
+
+impl Room {
+    /// A room whose card is in the hands of `audio`.
+    pub fn new(config: &ReceiverConfig, interface: Interface, audio: Audio, status: Arc<Mutex<Status>>) -> Self {
+        let mut room = Self {
+            interface,
+            audio,
+            shape: None,
+            announced: Vec::new(),
+            told: HashMap::new(),
+            wanted: config.stream.clone().map_or(Wanted::Anything, Wanted::Stream),
+            trim_us: i64::from(config.trim_us),
+            quality: config.quality,
+            tuned: Vec::new(),
+            clocks: HashMap::new(),
+            sessions_made: 0,
+            status,
+        };
+        if let Some(db) = config.volume_db {
+            room.audio.order(Command::Gain(linear(db as f32)));
+        }
+        room
+    }
+
+    /// Runs until [`Event::Quit`].
+    pub fn run(mut self, events: &Receiver<Event>) {
+        loop {
+            match events.recv_timeout(LOOK) {
+                Ok(Event::Quit) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(event) => self.handle(event),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.look();
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Sessions(sessions) => self.announced = sessions,
+            Event::Hub(event) => self.hear(event),
+            Event::Audio(AudioEvent::Opened(shape)) => {
+                tracing::info!("playing through {shape}");
+                self.tuned.clear();
+                self.shape = Some(shape);
+                self.set_delay();
+            }
+            Event::Audio(AudioEvent::Lost(error)) => {
+                self.lock_status(|status| status.card_trouble = Some(error.to_string()));
+                if self.shape.take().is_some() {
+                    tracing::warn!("{error}; it is waited for");
+                }
+                self.tuned.clear();
+            }
+            Event::Quit => {}
+        }
+        self.reconcile();
+    }
+
+    fn hear(&mut self, event: hub::Event) {
+        match event {
+            hub::Event::Orders(orders) => self.obey(orders.sane()),
+            hub::Event::Streams(streams) => {
+                self.told = streams.iter().filter_map(described).collect();
+            }
+            hub::Event::Identify => self.audio.order(Command::Chirp),
+            hub::Event::Connected { hub, address } => tracing::info!("hub \"{hub}\" at {address} has this room"),
+            hub::Event::Waiting { hub, code } => {
+                tracing::info!("hub \"{hub}\" knows of this room; let it in there, its code is {code}");
+            }
+            hub::Event::Lost { reason } => tracing::info!("no hub ({reason}); this room goes on as it is"),
+        }
+    }
+
+    fn obey(&mut self, orders: Orders) {
+        self.wanted = match &orders.stream {
+            Some(stream) => {
+                self.told.extend(described(stream));
+                Wanted::Stream(stream.id.clone())
+            }
+            None => Wanted::Nothing,
+        };
+        self.audio.order(Command::Gain(orders.gain_db().map_or(0.0, linear)));
+        self.audio.order(Command::Channels(match orders.channels {
+            Channels::Stereo => ChannelMode::Stereo,
+            Channels::Left => ChannelMode::Left,
+            Channels::Right => ChannelMode::Right,
+            Channels::Mono => ChannelMode::Mono,
+        }));
+        self.trim_us = orders.trim_us;
+        self.set_delay();
+        self.lock_status(|status| status.orders = Some(orders));
+    }
+
+    /// Sound leaves the card's latency after its position says; a trim makes it later still.
+    fn set_delay(&mut self) {
+        if let Some(shape) = &self.shape {
+            let trim_ns = self.trim_us * 1_000;
+            self.audio.order(Command::ExtraDelay(shape.latency_ns - trim_ns));
+        }
+    }
+
+    /// Makes what plays what should play.
+    fn reconcile(&mut self) {
+        let wanted = self.find();
+        let current = self.tuned.last().map(|playing| &playing.description);
+        if self.shape.is_none() || wanted.as_ref() == current {
+            return;
+        }
+        match wanted {
+            Some(description) => self.tune(description),
+            None => {
+                if current.is_some() {
+                    tracing::info!("nothing to play");
+                    self.audio.order(Command::Session(None));
+                }
+            }
+        }
+    }
+
+    /// The description of the stream that is wanted, if it is known.
+    fn find(&self) -> Option<Arc<sdp::Session>> {
+        match &self.wanted {
+            Wanted::Nothing => None,
+            Wanted::Stream(id) => self
+                .announced
+                .iter()
+                .find(|session| session.stream_id.as_deref() == Some(id) || session.name == *id)
+                .or_else(|| self.told.get(id))
+                .cloned(),
+            Wanted::Anything => {
+                // What plays is not left for another that comes earlier in the alphabet.
+                let current = self.tuned.last().map(|playing| playing.description.origin.key());
+                let mut all: Vec<_> =
+                    self.announced.iter().chain(self.told.values()).filter(|s| can_follow(s)).collect();
+                all.sort_by(|a, b| a.name.cmp(&b.name));
+                all.iter().find(|s| Some(s.origin.key()) == current).or(all.first()).map(|s| Arc::clone(s))
+            }
+        }
+    }
+
+    fn tune(&mut self, description: Arc<sdp::Session>) {
+        match self.make(&description) {
+            Ok((playing, session)) => {
+                tracing::info!("tuned to \"{}\", {}", description.name, description.format);
+                self.audio.order(Command::Session(Some(session)));
+                self.tuned.push(playing);
+                self.lock_status(|status| status.trouble = None);
+            }
+            Err(trouble) => {
+                let trouble = format!("\"{}\" can't be played: {trouble}", description.name);
+                let known = self.lock_status(|status| status.trouble.replace(trouble.clone()));
+                if known.as_ref() != Some(&trouble) {
+                    tracing::warn!("{trouble}");
+                }
+            }
+        }
+    }
+
+    fn make(&mut self, description: &Arc<sdp::Session>) -> anyhow::Result<(Playing, Box<Session>)> {
+        let Some(shape) = &self.shape else { anyhow::bail!("the sound card is not there") };
+        let Some(ReferenceClock::Ntp(server)) = description.reference_clock else {
+            anyhow::bail!("its description names no clock that can be followed (a=ts-refclk:ntp=)");
+        };
+        let (producer, consumer) = RingBuffer::new(QUEUE);
+        let clock = match self.clocks.get(&server) {
+            Some(clock) => Arc::clone(clock),
+            None => {
+                let config =
+                    TimeClientConfig { server, interface: Some(self.interface.clone()), priority: CLOCK_PRIORITY };
+                Arc::new(timeclient::spawn(config)?)
+            }
+        };
+        self.clocks.insert(server, Arc::clone(&clock));
+        self.sessions_made += 1;
+        let rate = description.format.rate;
+        let config = SessionConfig {
+            id: self.sessions_made,
+            format: description.format,
+            playout_delay_ns: i64::from(description.playout_delay_ms.unwrap_or(DEFAULT_DELAY_MS)) * 1_000_000,
+            timestamp_offset: description.direct_offset.map_or(0, |o| o.wrapping_sub(direct_offset_ntp(rate))),
+            quality: self.quality,
+            device_rate: shape.rate,
+            max_chunk: (shape.rate as usize / 100).min(MAX_CHUNK),
+        };
+        let session = Box::new(Session::new(&config, consumer, Box::new(Follow(clock.reader())))?);
+        let address = Address {
+            group: SocketAddr::new(description.address, description.port),
+            source: description.source,
+            payload_type: description.payload_type,
+        };
+        let intake = Intake::spawn(&address, &self.interface, producer)?;
+        let playing = Playing { id: config.id, description: Arc::clone(description), intake, clock };
+        Ok((playing, session))
+    }
+
+    /// Cleans up after sessions that are done with, and tells how things are.
+    fn look(&mut self) {
+        let Self { audio, tuned, clocks, .. } = self;
+        let mut ended = false;
+        let telemetry = *audio.poll(|id| {
+            tuned.retain(|playing| playing.id != id);
+            ended = true;
+        });
+        if ended {
+            clocks.retain(|_, clock| tuned.iter().any(|playing| Arc::ptr_eq(&playing.clock, clock)));
+        }
+        let tuned = tuned.last().map(|playing| Tuned {
+            description: Arc::clone(&playing.description),
+            clock: playing.clock.status(),
+            arrived: playing.intake.counts(),
+        });
+        let (shape, searching) = (self.shape.clone(), self.wanted != Wanted::Nothing);
+        self.lock_status(|status| status.update(shape, searching, tuned, telemetry));
+    }
+
+    fn lock_status<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
+        change(&mut self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+fn can_follow(session: &sdp::Session) -> bool {
+    matches!(session.reference_clock, Some(ReferenceClock::Ntp(_)))
+}
+
+fn described(announced: &Announced) -> Option<(String, Arc<sdp::Session>)> {
+    match sdp::Session::parse(announced.sdp.as_bytes()) {
+        Ok(session) => Some((announced.id.clone(), Arc::new(session))),
+        Err(error) => {
+            tracing::warn!("the hub describes stream \"{}\" in a way that can't be read: {error}", announced.id);
+            None
+        }
+    }
+}
+
+/// Amplitude of a volume in dB.
+fn linear(db: f32) -> f32 {
+    10_f32.powf(db / 20.0)
+}
+
+/// A clock's reader as sessions want it.
+struct Follow(ClockReader);
+
+impl ClockSource for Follow {
+    fn read(&self) -> Option<ClockMap> {
+        self.0.read()
+    }
+}

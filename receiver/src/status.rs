@@ -1,0 +1,174 @@
+//! What is told about a room: one picture, put together from its parts, for the hub, the log and the terminal.
+
+use std::fmt;
+use std::sync::Arc;
+
+use unisono_common::clock::StampSource;
+use unisono_common::control::{Health, Orders, State};
+use unisono_common::sdp;
+use unisono_common::time::LocalTime;
+use unisono_host::clock;
+
+use crate::intake::Arrived;
+use crate::output::Shape;
+use crate::playout::{self, Telemetry};
+use crate::timeclient::ClockStatus;
+
+/// The stream that the room is tuned to.
+#[derive(Clone, Debug)]
+pub struct Tuned {
+    /// As it describes itself.
+    pub description: Arc<sdp::Session>,
+    /// How well its clock is known.
+    pub clock: ClockStatus,
+    /// What arrived of it.
+    pub arrived: Arrived,
+}
+
+/// How the room is now.
+#[derive(Debug)]
+pub struct Status {
+    /// The last orders carried out.
+    pub orders: Option<Orders>,
+    /// Why the wanted stream is not played.
+    pub trouble: Option<String>,
+    /// Why there is no card.
+    pub card_trouble: Option<String>,
+    began: LocalTime,
+    shape: Option<Shape>,
+    searching: bool,
+    tuned: Option<Tuned>,
+    telemetry: Telemetry,
+    /// Largest error since the last report, in ns.
+    peak_ns: f64,
+    /// When a packet came last, and how many there were then.
+    heard: (LocalTime, u64),
+}
+
+/// Without packets for so long a stream is starved.
+const STARVED_NS: i64 = 1_000_000_000;
+
+impl Default for Status {
+    fn default() -> Self {
+        let now = clock::now();
+        Self {
+            orders: None,
+            trouble: None,
+            card_trouble: None,
+            began: now,
+            shape: None,
+            searching: false,
+            tuned: None,
+            telemetry: Telemetry::default(),
+            peak_ns: 0.0,
+            heard: (now, 0),
+        }
+    }
+}
+
+impl Status {
+    /// Takes a new look.
+    pub fn update(&mut self, shape: Option<Shape>, searching: bool, tuned: Option<Tuned>, telemetry: Telemetry) {
+        if shape.is_some() {
+            self.card_trouble = None;
+        }
+        let received = tuned.as_ref().map_or(0, |tuned| tuned.arrived.received);
+        if received != self.heard.1 {
+            self.heard = (clock::now(), received);
+        }
+        if telemetry.state == playout::State::Playing {
+            self.peak_ns = self.peak_ns.max(telemetry.error_ns.abs());
+        }
+        (self.shape, self.searching, self.tuned, self.telemetry) = (shape, searching, tuned, telemetry);
+    }
+
+    /// What playout knows about itself.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// What the room is doing.
+    pub fn state(&self) -> State {
+        let silent = self.orders.as_ref().is_some_and(|orders| orders.gain_db().is_none());
+        match (&self.shape, &self.tuned, self.telemetry.state) {
+            (None, ..) => State::NoCard,
+            (_, None, _) if self.searching => State::Searching,
+            (_, None, _) => State::Idle,
+            _ if clock::now() - self.heard.0 > STARVED_NS => State::Starved,
+            (_, _, playout::State::Playing) if silent => State::Muted,
+            (_, _, playout::State::Playing) => State::Playing,
+            _ => State::Locking,
+        }
+    }
+
+    /// The report for the hub; begins a new peak.
+    pub fn health(&mut self) -> Health {
+        let playing = matches!(self.telemetry.state, playout::State::Playing).then_some(self.telemetry);
+        let clock = self.tuned.as_ref().map(|tuned| tuned.clock).filter(|clock| clock.samples > 0);
+        let arrived = self.tuned.as_ref().map(|tuned| tuned.arrived).unwrap_or_default();
+        let peak_ns = std::mem::take(&mut self.peak_ns);
+        let counts = self.telemetry.packets;
+        Health {
+            orders: self.orders.as_ref().map_or(0, |orders| orders.serial),
+            stream: self.tuned.as_ref().and_then(|tuned| tuned.description.stream_id.clone()),
+            state: self.state(),
+            trouble: self.card_trouble.clone().or_else(|| self.trouble.clone()),
+            uptime_s: (clock::now() - self.began) as f64 * 1e-9,
+            offset_us: playing.map(|t| t.error_ns * 1e-3),
+            offset_peak_us: playing.map(|_| peak_ns * 1e-3),
+            clock_sigma_us: clock.map(|clock| clock.sigma_us),
+            rtt_us: clock.map(|clock| clock.round_trip_us),
+            stamps: clock.map(|clock| stamps(&clock)).unwrap_or_default(),
+            card_ppm: playing.map(|t| t.card_rate * 1e6),
+            clock_ppm: clock.map(|clock| -clock.rate_ppm),
+            buffer_ms: playing.map(|t| t.buffered_ns as f64 * 1e-6),
+            volume_db: self.orders.as_ref().and_then(Orders::gain_db),
+            packets_received: arrived.received,
+            packets_lost: arrived.lost,
+            packets_late: counts.late,
+            packets_repaired: 0,
+            packets_duplicate: counts.duplicate,
+            frames_concealed: self.telemetry.missing,
+            xruns: self.telemetry.laps,
+            reanchors: self.telemetry.splices,
+            laps: self.telemetry.laps,
+            loss_ratio: arrived.lost as f64 / (arrived.lost + arrived.received).max(1) as f64,
+        }
+    }
+}
+
+fn stamps(clock: &ClockStatus) -> String {
+    let name = |source: Option<StampSource>| match source {
+        Some(StampSource::Kernel) => "kernel",
+        Some(StampSource::Queue) => "queue",
+        Some(StampSource::User) => "user",
+        None => "none",
+    };
+    match (name(clock.sent_stamps), name(clock.arrival_stamps)) {
+        (sent, arrival) if sent == arrival => sent.to_owned(),
+        (sent, arrival) => format!("{sent} out, {arrival} in"),
+    }
+}
+
+/// The line for the log.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(tuned) = &self.tuned else { return write!(f, "{:?}", self.state()) };
+        let t = &self.telemetry;
+        write!(
+            f,
+            "{:?} \"{}\": {:+.1} us, clock within {:.1} us, card {:+.2} ppm, {:.0} ms buffered, {} lost, {} late, \
+             {} frames faded over, {} laps",
+            self.state(),
+            tuned.description.name,
+            t.error_ns * 1e-3,
+            tuned.clock.sigma_us,
+            t.card_rate * 1e6,
+            t.buffered_ns as f64 * 1e-6,
+            tuned.arrived.lost,
+            t.packets.late,
+            t.missing,
+            t.laps,
+        )
+    }
+}
