@@ -1,0 +1,178 @@
+//! From any PCM to a stream's format: channels, then rate, then depth, and nothing at all where nothing is needed.
+//!
+//! Integer PCM at the stream's rate, no deeper than the stream and with channels that need no mixing, is moved bit for
+//! bit. Everything else is computed in `f64`, and leaves through one TPDF-dithered quantiser ([`Quantiser`]), so that
+//! its error is noise and never distortion. The resampler runs on across blocks of the same [`Shape`]: an album that
+//! was cut into tracks converts to exactly what the uncut recording converts to.
+
+mod channels;
+mod dither;
+mod resample;
+
+pub use channels::{Layout, MAX_CHANNELS, Speaker};
+pub use dither::{Quantiser, Rng};
+
+use channels::{Matrix, Route};
+use resample::RateConverter;
+use unisono_common::format::Format;
+
+/// The lowest and highest rates that are converted, in frames a second; a file that says otherwise is damaged.
+pub const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+
+/// What decoded PCM looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Frames a second, within [`RATES`].
+    pub rate: u32,
+    /// Which channel is which.
+    pub layout: Layout,
+    /// Significant bits of integer PCM; `None` for floating point and lossy codecs.
+    pub bits: Option<u32>,
+}
+
+/// Interleaved samples of one [`Shape`].
+#[derive(Clone, Copy, Debug)]
+pub enum Samples<'a> {
+    /// Integers at the top of 32 bits, whatever their depth.
+    Int(&'a [i32]),
+    /// Full scale is 1.0; may exceed it.
+    Float(&'a [f32]),
+}
+
+/// Converts blocks of PCM to one format.
+#[derive(Debug)]
+pub struct Converter {
+    to: Format,
+    quantiser: Quantiser,
+    shape: Option<Shape>,
+    path: Path,
+}
+
+#[derive(Debug)]
+enum Path {
+    /// Bit for bit: samples are moved to their channel and down to their depth.
+    Exact { route: Route, shift: u32 },
+    /// Through `f64`.
+    Processed(Box<Chain>),
+}
+
+/// Mix and resample, the one that leaves fewer channels to the other first.
+#[derive(Debug)]
+struct Chain {
+    matrix: Matrix,
+    mix_first: bool,
+    resampler: Option<RateConverter>,
+    input: Vec<f64>,
+    mixed: Vec<f64>,
+    resampled: Vec<f64>,
+}
+
+impl Converter {
+    /// Converts to `to`; `seed` starts the dither.
+    pub fn new(to: Format, seed: u64) -> Self {
+        let path = Path::Exact { route: Route::identity(), shift: 0 };
+        Self { to, quantiser: Quantiser::new(to.depth.bits(), seed), shape: None, path }
+    }
+
+    /// Appends what `samples` become to `out`, as interleaved integers of the target's depth.
+    ///
+    /// A shape other than the last block's first completes what went before, as [`finish`](Self::finish) does.
+    pub fn feed(&mut self, shape: &Shape, samples: Samples<'_>, out: &mut Vec<i32>) {
+        if self.shape.as_ref() != Some(shape) {
+            self.finish(out);
+            self.path = Path::new(shape, self.to);
+            self.shape = Some(*shape);
+        }
+        match (&mut self.path, samples) {
+            (Path::Exact { route, shift }, Samples::Int(samples)) => {
+                route.copy(samples, shape.layout.len(), self.to.channels.into(), *shift, out);
+            }
+            (Path::Processed(chain), samples) => chain.feed(samples, &mut self.quantiser, out),
+            (Path::Exact { .. }, Samples::Float(_)) => debug_assert!(false, "floating point has no bits in its shape"),
+        }
+    }
+
+    /// Completes the conversion so far: what the resampler still holds is appended to `out`, so that `n` frames have
+    /// become `round(n x ratio)`. The next block starts afresh.
+    pub fn finish(&mut self, out: &mut Vec<i32>) {
+        if let (Some(_), Path::Processed(chain)) = (self.shape.take(), &mut self.path) {
+            chain.finish(&mut self.quantiser, out);
+        }
+    }
+
+    /// Forgets what the resampler holds: the next block does not follow the last one.
+    pub fn reset(&mut self) {
+        self.shape = None;
+    }
+
+    /// Samples that went beyond full scale so far, and were held there.
+    pub fn clipped(&self) -> u64 {
+        self.quantiser.clipped()
+    }
+}
+
+impl Path {
+    fn new(from: &Shape, to: Format) -> Self {
+        let matrix = Matrix::new(&from.layout, &Layout::of_count(to.channels.into()));
+        let same_rate = from.rate == to.rate;
+        match (matrix.route(), from.bits) {
+            (Some(route), Some(bits)) if same_rate && bits <= to.depth.bits() => {
+                Path::Exact { route, shift: 32 - to.depth.bits() }
+            }
+            _ => {
+                let (inputs, outputs) = (from.layout.len(), usize::from(to.channels));
+                let resampler = (!same_rate).then(|| RateConverter::new(from.rate, to.rate, inputs.min(outputs)));
+                Path::Processed(Box::new(Chain {
+                    matrix,
+                    mix_first: inputs > outputs,
+                    resampler,
+                    input: Vec::new(),
+                    mixed: Vec::new(),
+                    resampled: Vec::new(),
+                }))
+            }
+        }
+    }
+}
+
+impl Chain {
+    fn feed(&mut self, samples: Samples<'_>, quantiser: &mut Quantiser, out: &mut Vec<i32>) {
+        self.input.clear();
+        match samples {
+            Samples::Int(samples) => self.input.extend(samples.iter().map(|&s| f64::from(s) / 2_147_483_648.0)),
+            // A damaged file may hold infinities; silence is the best that can be made of them.
+            Samples::Float(samples) => {
+                self.input.extend(samples.iter().map(|&s| if s.is_finite() { f64::from(s) } else { 0.0 }));
+            }
+        }
+        if self.mix_first {
+            self.matrix.mix(&self.input, &mut self.mixed);
+            std::mem::swap(&mut self.input, &mut self.mixed);
+        }
+        self.resampled.clear();
+        match &mut self.resampler {
+            Some(resampler) => resampler.feed(&self.input, &mut self.resampled),
+            None => std::mem::swap(&mut self.input, &mut self.resampled),
+        }
+        self.quantise(quantiser, out);
+    }
+
+    fn finish(&mut self, quantiser: &mut Quantiser, out: &mut Vec<i32>) {
+        let Some(resampler) = &mut self.resampler else { return };
+        self.resampled.clear();
+        resampler.finish(&mut self.resampled);
+        self.quantise(quantiser, out);
+    }
+
+    fn quantise(&mut self, quantiser: &mut Quantiser, out: &mut Vec<i32>) {
+        if self.mix_first {
+            out.extend(self.resampled.iter().map(|&s| quantiser.quantise(s)));
+        } else {
+            self.matrix.mix(&self.resampled, &mut self.mixed);
+            out.extend(self.mixed.iter().map(|&s| quantiser.quantise(s)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! What the tests of this crate share: test signals, files made by real encoders, a taker that is in a hurry.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use unisono_common::config::sender::{SourceConfig, StreamConfig};
+
+use crate::convert::{Rng, Samples};
+use crate::decode::AudioFile;
+use crate::source::{SourceHandle, State, spawn};
+
+/// Noise of `bits` bits, `frames` x `channels` samples.
+pub(crate) fn noise(bits: u32, frames: usize, channels: usize, seed: u64) -> Vec<i32> {
+    let mut rng = Rng::new(seed);
+    (0..frames * channels).map(|_| (rng.next_u64() as i32) >> (32 - bits)).collect()
+}
+
+/// Something that lossy encoders like better than noise: two decaying notes over and over.
+pub(crate) fn music(bits: u32, frames: usize, channels: usize, rate: u32) -> Vec<i32> {
+    let scale = f64::from(1 << (bits - 1)) * 0.5;
+    let sample = |n: usize, c: usize| {
+        let t = n as f64 / f64::from(rate);
+        let decay = (-(t % 0.5) * 6.0).exp();
+        let tone = |f: f64| (std::f64::consts::TAU * f * t).sin();
+        (scale * decay * (0.6 * tone(440.0 + 110.0 * c as f64) + 0.4 * tone(1_320.0))) as i32
+    };
+    (0..frames * channels).map(|i| sample(i / channels, i % channels)).collect()
+}
+
+/// Writes a WAV file (WAVE_FORMAT_EXTENSIBLE where it must be).
+pub(crate) fn write_wav(path: &Path, rate: u32, bits: u32, channels: usize, samples: &[i32]) {
+    let bytes = bits as usize / 8;
+    let data: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes().into_iter().take(bytes)).collect();
+    let extensible = bits > 16 || channels > 2;
+    let mut file = Vec::new();
+    let fmt_len: u32 = if extensible { 40 } else { 16 };
+    file.extend(b"RIFF");
+    file.extend((data.len() as u32 + 20 + fmt_len).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(fmt_len.to_le_bytes());
+    file.extend((if extensible { 0xfffe_u16 } else { 1 }).to_le_bytes());
+    file.extend((channels as u16).to_le_bytes());
+    file.extend(rate.to_le_bytes());
+    file.extend((rate * (channels * bytes) as u32).to_le_bytes());
+    file.extend(((channels * bytes) as u16).to_le_bytes());
+    file.extend((bits as u16).to_le_bytes());
+    if extensible {
+        let mask: u32 = [0, 4, 3, 7, 0x33, 0x37, 0x3f, 0x70f, 0x63f][channels];
+        file.extend(22u16.to_le_bytes());
+        file.extend((bits as u16).to_le_bytes());
+        file.extend(mask.to_le_bytes());
+        file.extend(b"\x01\x00\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71");
+    }
+    file.extend(b"data");
+    file.extend((data.len() as u32).to_le_bytes());
+    file.extend(data);
+    std::fs::write(path, file).unwrap();
+}
+
+/// Runs an encoder; false, and a loud line, when it is not installed.
+pub(crate) fn run(tool: &str, args: &[&str]) -> bool {
+    match Command::new(tool).args(args).stdin(Stdio::null()).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{tool} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+            true
+        }
+        Err(error) => {
+            eprintln!("SKIPPED: {tool} is not installed ({error}); ./test installs it");
+            false
+        }
+    }
+}
+
+/// Encodes `wav` to `name` beside it, with ffmpeg and these options.
+pub(crate) fn encode(wav: &Path, name: &str, options: &[&str]) -> Option<PathBuf> {
+    let out = wav.with_file_name(name);
+    let (from, to) = (wav.to_string_lossy(), out.to_string_lossy());
+    let mut args = vec!["-v", "error", "-y", "-i", &*from];
+    args.extend_from_slice(options);
+    args.push(&to);
+    run("ffmpeg", &args).then_some(out)
+}
+
+/// All of a file: integers at the top of 32 bits, or floating point scaled to them.
+pub(crate) fn decode_all(path: &Path) -> Vec<i32> {
+    let mut file = AudioFile::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    decode_rest(&mut file)
+}
+
+pub(crate) fn decode_rest(file: &mut AudioFile) -> Vec<i32> {
+    let mut all = Vec::new();
+    while let Some(block) = file.next_block().unwrap() {
+        match block.samples {
+            Samples::Int(samples) => all.extend_from_slice(samples),
+            Samples::Float(samples) => all.extend(samples.iter().map(|&s| (f64::from(s) * 2_147_483_648.0) as i32)),
+        }
+    }
+    all
+}
+
+/// A stream of this format from this source.
+pub(crate) fn stream(format: &str, source: SourceConfig) -> StreamConfig {
+    StreamConfig { format: format.parse().unwrap(), ..StreamConfig::new("test", source) }
+}
+
+/// Plays a library once and returns all it gave.
+pub(crate) fn play_once(path: &Path, format: &str) -> Vec<i32> {
+    let source = SourceConfig::Library { path: path.to_owned(), shuffle: false, repeat: false };
+    let mut handle = spawn(&stream(format, source)).unwrap();
+    take_until(&mut handle, |handle, _| {
+        let now = handle.status().snapshot();
+        now.queued.is_zero() && now.counters.frames > 0 && now.state == State::Idle
+    })
+}
+
+/// Takes packets of 240 stereo frames until `enough`, at most for 60 s.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn take_until(handle: &mut SourceHandle, enough: impl Fn(&SourceHandle, &[i32]) -> bool) -> Vec<i32> {
+    let (start, mut all, mut packet) = (Instant::now(), Vec::new(), [0; 480]);
+    while !enough(handle, &all) {
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", handle.status().snapshot());
+        let frames = handle.take(&mut packet);
+        all.extend_from_slice(&packet[..frames * 2]);
+        if frames == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    all
+}
