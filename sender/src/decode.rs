@@ -291,7 +291,11 @@ impl AudioFile {
         let kept = self.left.map_or(frames - from, |left| left.min(frames - from));
         self.left = self.left.map(|left| left - kept);
         let range = from as usize * channels..(from + kept) as usize * channels;
-        if self.shape.bits.is_some() { keep(&mut self.ints, range) } else { keep(&mut self.floats, range) }
+        if self.shape.bits.is_some() {
+            keep(&mut self.ints, range)
+        } else {
+            keep(&mut self.floats, range)
+        }
         kept
     }
 

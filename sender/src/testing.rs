@@ -128,3 +128,42 @@ pub(crate) fn take_until(handle: &mut SourceHandle, enough: impl Fn(&SourceHandl
     }
     all
 }
+
+/// An amplitude ratio in dB.
+pub(crate) fn db(ratio: f64) -> f64 {
+    20.0 * ratio.abs().max(1e-20).log10()
+}
+
+/// Amplitude and phase of the sine of `frequency` in `samples`, by least squares.
+pub(crate) fn fit_sine(samples: &[f64], frequency: f64, rate: f64) -> (f64, f64) {
+    let (mut ss, mut cc, mut sc, mut ys, mut yc) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for (n, y) in samples.iter().enumerate() {
+        let (s, c) = (std::f64::consts::TAU * frequency * n as f64 / rate).sin_cos();
+        (ss, cc, sc, ys, yc) = (ss + s * s, cc + c * c, sc + s * c, ys + y * s, yc + y * c);
+    }
+    let det = ss * cc - sc * sc;
+    let (a, b) = ((ys * cc - yc * sc) / det, (yc * ss - ys * sc) / det);
+    (a.hypot(b), b.atan2(a))
+}
+
+/// Noise and distortion beside the sine of `frequency`, relative to it, in dB.
+pub(crate) fn residual_db(samples: &[f64], frequency: f64, rate: f64) -> f64 {
+    let (amplitude, phase) = fit_sine(samples, frequency, rate);
+    let fitted = |n: usize| amplitude * (std::f64::consts::TAU * frequency * n as f64 / rate + phase).sin();
+    let power = samples.iter().enumerate().map(|(n, s)| (s - fitted(n)).powi(2)).sum::<f64>() / samples.len() as f64;
+    10.0 * (power / (amplitude * amplitude / 2.0)).log10()
+}
+
+/// Power of `samples` in so many bands of equal width, averaged over windows of 1024.
+pub(crate) fn spectrum(samples: &[f64], bands: usize) -> Vec<f64> {
+    let fft = realfft::RealFftPlanner::<f64>::new().plan_fft_forward(1_024);
+    let mut power = vec![0.0; bands];
+    for window in samples.chunks_exact(1_024) {
+        let (mut input, mut output) = (window.to_vec(), fft.make_output_vec());
+        fft.process(&mut input, &mut output).unwrap();
+        for (n, bin) in output[1..513].iter().enumerate() {
+            power[n * bands / 512] += bin.norm_sqr();
+        }
+    }
+    power
+}

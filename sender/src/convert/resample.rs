@@ -96,9 +96,7 @@ fn make(from: u32, to: u32, channels: usize) -> Box<dyn Resampler<f64>> {
     let block = (from / divisor) as usize * count;
     if block.max((to / divisor) as usize * count) <= LONGEST_BLOCK {
         let window = WindowFunction::BlackmanHarris2;
-        if let Ok(fft) =
-            Fft::new_custom(from as usize, to as usize, block, 1, channels, window, FixedSync::Input)
-        {
+        if let Ok(fft) = Fft::new_custom(from as usize, to as usize, block, 1, channels, window, FixedSync::Input) {
             return Box::new(fft);
         }
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::order::Order;
-use super::walk::{Found, walk};
 use super::tags;
+use super::walk::{Found, walk};
 use crate::convert::{Converter, Rng};
 use crate::decode::{AudioFile, FileError, contained};
 use crate::source::{Interrupt, QueueWriter, Sizes, Source, SourceError, State, Track};
@@ -94,10 +94,8 @@ impl Player {
 
     /// Finds the files of the next round.
     fn scan(&mut self) {
-        let found = walk(&self.root).unwrap_or_else(|error| Found {
-            unreadable: vec![(self.root.clone(), error)],
-            ..Found::default()
-        });
+        let found = walk(&self.root)
+            .unwrap_or_else(|error| Found { unreadable: vec![(self.root.clone(), error)], ..Found::default() });
         for (path, error) in found.unreadable {
             self.report(&path, &format!("cannot be read: {error}"));
         }

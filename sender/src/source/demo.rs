@@ -138,11 +138,7 @@ impl Generator for Demo {
             }
         }
         self.sounding.retain(|voice| voice.frames_left > 0);
-        begun.then(|| Track {
-            title: Some("Unisono demo".to_owned()),
-            duration: Some(LENGTH),
-            ..Track::default()
-        })
+        begun.then(|| Track { title: Some("Unisono demo".to_owned()), duration: Some(LENGTH), ..Track::default() })
     }
 }
 

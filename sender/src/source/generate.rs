@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use unisono_common::format::Format;
 
+use super::Source;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::{State, Track};
-use super::Source;
 use crate::convert::{Converter, Layout, Samples, Shape};
 
 /// Computing is never late for long.

@@ -50,7 +50,9 @@ impl RawPcm {
         match (self.depth, self.packed) {
             (Depth::S16, _) => out.extend(frames.chunks_exact(2).map(|b| i32::from_le_bytes([0, 0, b[0], b[1]]))),
             (Depth::S24, true) => out.extend(frames.chunks_exact(3).map(|b| i32::from_le_bytes([0, b[0], b[1], b[2]]))),
-            (Depth::S24, false) => out.extend(frames.chunks_exact(4).map(|b| i32::from_le_bytes([0, b[0], b[1], b[2]]))),
+            (Depth::S24, false) => {
+                out.extend(frames.chunks_exact(4).map(|b| i32::from_le_bytes([0, b[0], b[1], b[2]])))
+            }
             (Depth::S32, _) => out.extend(frames.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
         }
         let used = (used + whole).min(self.carry.len());
