@@ -1,21 +1,39 @@
-//! Turns music into streams, and keeps the house. In the order of the data path:
+//! The sender: turns music into streams, and keeps the house. In the order of the data path:
 //!
+//! - [`cli`]: the command line and the configuration that it names;
+//! - [`service`]: opens everything, starts it, ends it;
 //! - [`library`]: the files of a folder and the order they are played in;
 //! - [`decode`]: from a file to PCM;
 //! - [`convert`]: from any PCM to a stream's format;
-//! - [`source`]: where a stream's audio comes from, and the queue it waits in.
+//! - [`source`]: where a stream's audio comes from, and the queue it waits in;
+//! - [`timeline`], [`pace`] (pure): which frames a packet holds, and when it leaves;
+//! - [`packetize`] (pure): frames into packets;
+//! - [`transmit`]: the real-time thread that sends them.
 //!
 //! Beside it:
 //!
 //! - [`timeserver`]: the clock that rooms follow;
+//! - [`describe`] (pure): who a stream is on the network;
+//! - [`announce`], [`report`]: SAP and RTCP;
+//! - [`streams`]: the streams as the API and the page see them;
 //! - [`house`]: rooms, what they play and how loud.
 
+pub mod announce;
+pub mod cli;
 pub mod convert;
 pub mod decode;
+pub mod describe;
 pub mod house;
 pub mod library;
+pub mod pace;
+pub mod packetize;
+pub mod report;
+pub mod service;
 pub mod source;
+pub mod streams;
+pub mod timeline;
 pub mod timeserver;
+pub mod transmit;
 
 #[cfg(test)]
 mod testing;

@@ -1,1 +1,80 @@
-fn main() {}
+//! `unisono-sender`: reads the command line, starts the [`Service`], and waits for a signal to end it.
+//!
+//! Exit codes: 0 ended as asked, 1 failed while running, 2 wrong command line, configuration or surroundings.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+use unisono_common::config::sender::SenderConfig;
+use unisono_host::realtime;
+use unisono_sender::cli::{self, CliError, Command};
+use unisono_sender::service::{self, Service};
+
+const WRONG: u8 = 2;
+
+fn main() -> ExitCode {
+    let config = match cli::command(std::env::args_os()) {
+        Ok(Command::Run(config)) => config,
+        Ok(Command::Checked) => return ExitCode::SUCCESS,
+        Err(CliError::Shown(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return wrong(&error),
+    };
+    log_to_stderr();
+    match run(&config) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("unisono-sender: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: &SenderConfig) -> anyhow::Result<ExitCode> {
+    // First of all, so that a signal during the start ends the program in order too.
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals")?;
+    if let Err(error) = realtime::lock_memory() {
+        info!("{error}");
+    }
+    let (_http, service) =
+        match service::listen_http(config.http_listen).and_then(|http| Ok((http, Service::start(config)?))) {
+            Ok(started) => started,
+            Err(error) => return Ok(wrong(&error)),
+        };
+    // The web page and the API are served from here on, at `_http`.
+    notify(NotifyState::Ready);
+    let signal = signals.forever().next();
+    info!(?signal, "sender ends");
+    notify(NotifyState::Stopping);
+    service.stop();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Outside of systemd there is nobody to notify.
+fn notify(state: NotifyState<'_>) {
+    let _ = sd_notify::notify(&[state]);
+}
+
+fn wrong(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("unisono-sender: {error}");
+    ExitCode::from(WRONG)
+}
+
+/// `RUST_LOG` says what is logged; the journal stamps its lines by itself.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    if std::env::var_os("JOURNAL_STREAM").is_some() { log.without_time().init() } else { log.init() }
+}

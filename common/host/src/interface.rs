@@ -74,12 +74,15 @@ impl Interface {
         }
     }
 
-    /// The interface to use when none is named: the first that runs and has an IPv4 address, loopback only if there
-    /// is no other.
+    /// The interface to use when none is named: that of the default route, else the first that runs and has an IPv4
+    /// address, loopback only if there is no other.
     pub fn pick() -> Result<Self, InterfaceError> {
         let interfaces = Self::list()?;
         let usable = |interface: &&Self| interface.running && interface.ipv4.is_some();
-        let picked = interfaces.iter().filter(usable).min_by_key(|interface| (interface.loopback, interface.index));
+        let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+        let default = default_route(&routes);
+        let rank = |interface: &&Self| (interface.loopback, Some(interface.name.as_str()) != default, interface.index);
+        let picked = interfaces.iter().filter(usable).min_by_key(rank);
         picked.cloned().ok_or_else(|| InterfaceError::NoAddress { name: "lo".to_owned(), family: "IPv4" })
     }
 
@@ -102,6 +105,17 @@ impl Interface {
             None => {}
         }
     }
+}
+
+/// The interface of the best default route in the kernel's IPv4 routing table, as `/proc/net/route` shows it.
+fn default_route(table: &str) -> Option<&str> {
+    fn metric_and_name(line: &str) -> Option<(u32, &str)> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // Interface, destination, gateway, flags, reference count, use, metric, mask.
+        let [name, "00000000", _, _, _, _, metric, "00000000", ..] = fields[..] else { return None };
+        Some((metric.parse().ok()?, name))
+    }
+    table.lines().filter_map(metric_and_name).min_by_key(|(metric, _)| *metric).map(|(_, name)| name)
 }
 
 /// The list that getifaddrs returned, freed when dropped.
@@ -194,6 +208,16 @@ mod tests {
         let lo = Interface::list().unwrap().into_iter().find(|interface| interface.loopback).expect("a loopback");
         assert_eq!(Interface::by_name(&lo.name).unwrap(), lo);
         assert!(lo.index > 0);
+    }
+
+    #[test]
+    fn the_default_route_with_the_lowest_metric_counts() {
+        let table = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+                     docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n\
+                     wlan0\t00000000\t0100A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0\n\
+                     eth0\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n";
+        assert_eq!(default_route(table), Some("eth0"));
+        assert_eq!(default_route("Iface\n"), None);
     }
 
     #[test]

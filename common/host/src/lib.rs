@@ -6,6 +6,7 @@
 //! - [`multicast`]: sockets that send to and receive from groups on one interface;
 //! - [`stamped`]: the unicast socket of the clock exchange, with the kernel's own receive and transmit stamps;
 //! - [`realtime`]: scheduling, locked memory and thread names;
+//! - [`state`]: the small files that survive a restart;
 //! - [`stop`]: ending threads that wait for packets;
 //! - [`random`]: numbers that nobody can guess, for epochs, seeds and identities.
 //!
@@ -20,6 +21,7 @@ pub mod random;
 pub mod realtime;
 mod socket;
 pub mod stamped;
+pub mod state;
 pub mod stop;
 
 pub use socket::Received;

@@ -19,7 +19,7 @@ pub struct SenderConfig {
     pub playout_delay_ms: u32,
     /// State directory as configured; see [`super::state_dir`].
     pub state_dir: Option<PathBuf>,
-    /// UDP port of the clock server.
+    /// UDP port of the clock server; 0 means any that is free.
     pub clock_port: u16,
     /// Time to live of audio and reports; how many routers multicast may pass.
     pub ttl: u8,
@@ -126,7 +126,7 @@ fn read_sender(top: &mut Section<'_>) -> Option<SenderConfig> {
     let interface = top.get("interface", label(15));
     let playout_delay_ms = top.get("playout_delay_ms", integer(20..=5_000));
     let state_dir = top.get("state_dir", path);
-    let clock_port = top.get("clock_port", integer(1..=65_535));
+    let clock_port = top.get("clock_port", integer(0..=65_535));
     let ttl = top.get("ttl", integer(1..=255));
     let http_listen = top.section("http", "[http]", |http| http.get("listen", listen_address)).flatten();
     let mut number = 0;

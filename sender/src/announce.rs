@@ -1,0 +1,166 @@
+//! Announces the streams by SAP, and listens for others who announce the same.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use tracing::{debug, error};
+use unisono_common::sap::{self, GROUP_GLOBAL, GROUP_LOCAL, GROUP_PULSE, Kind, Packet};
+use unisono_common::sdp::Session;
+use unisono_common::time::LocalTime;
+use unisono_host::interface::Interface;
+use unisono_host::multicast::{self, MulticastError, MulticastReceiver, MulticastSender, SendOptions};
+
+use crate::streams::Streams;
+
+const NS_PER_S: i64 = 1_000_000_000;
+
+/// Announcements are read this many at a time, so that a flood of them holds nothing up.
+const READ_AT_ONCE: usize = 64;
+
+/// When which group is announced to.
+///
+/// PulseAudio forgets a session after 20 s, so it hears every 5 s; the other groups are whole scopes and hear every
+/// 30 s, more often at first so that whoever listens learns of a new stream soon.
+#[derive(Clone, Copy, Debug)]
+pub struct Rhythm {
+    start: LocalTime,
+    next_often: LocalTime,
+    next_wide: LocalTime,
+}
+
+impl Rhythm {
+    const OFTEN_NS: i64 = 5 * NS_PER_S;
+    const WIDE_NS: i64 = 30 * NS_PER_S;
+
+    /// A rhythm that starts now, with an announcement to all groups.
+    pub fn new(now: LocalTime) -> Self {
+        Rhythm { start: now, next_often: now, next_wide: now }
+    }
+
+    /// The groups whose turn it is.
+    pub fn due(&mut self, now: LocalTime) -> Vec<Ipv4Addr> {
+        let mut groups = Vec::new();
+        if now - self.next_often >= 0 {
+            groups.push(GROUP_PULSE);
+            self.next_often = now + Self::OFTEN_NS;
+        }
+        if now - self.next_wide >= 0 {
+            groups.extend([GROUP_LOCAL, GROUP_GLOBAL]);
+            let young = now - self.start < Self::WIDE_NS;
+            self.next_wide = now + if young { Self::OFTEN_NS } else { Self::WIDE_NS };
+        }
+        groups
+    }
+}
+
+/// Announces what is on air.
+#[derive(Debug)]
+pub struct Announcer {
+    streams: Streams,
+    sender: MulticastSender,
+    receiver: MulticastReceiver,
+    origin: Ipv4Addr,
+    rhythm: Rhythm,
+    /// Descriptions of earlier runs that no longer hold: their deletion is sent this many times more.
+    outdated: Vec<(String, u32)>,
+}
+
+/// A lost packet must not keep a session alive: deletions are sent three times.
+const DELETIONS: u32 = 3;
+
+impl Announcer {
+    /// Opens the sockets; nothing is sent yet. `outdated` are descriptions announced by an earlier run.
+    pub fn open(
+        interface: &Interface,
+        origin: Ipv4Addr,
+        ttl: u8,
+        streams: Streams,
+        outdated: Vec<String>,
+        now: LocalTime,
+    ) -> Result<Self, MulticastError> {
+        let options = SendOptions { source_port: 0, ttl, dscp: 0 };
+        let listen = SocketAddr::from((GROUP_LOCAL, sap::PORT));
+        Ok(Announcer {
+            streams,
+            sender: MulticastSender::open(interface, multicast::IPV4, options)?,
+            receiver: MulticastReceiver::join(listen, interface)?,
+            origin,
+            rhythm: Rhythm::new(now),
+            outdated: outdated.into_iter().map(|sdp| (sdp, DELETIONS)).collect(),
+        })
+    }
+
+    /// Sends what is due and reads what has come in. To be called about once a second.
+    pub fn tick(&mut self, now: LocalTime) {
+        for (sdp, left) in &mut self.outdated {
+            send(&self.sender, self.origin, Kind::Deletion, sdp, &ALL_GROUPS);
+            *left -= 1;
+        }
+        self.outdated.retain(|(_, left)| *left > 0);
+        let groups = self.rhythm.due(now);
+        if !groups.is_empty() {
+            for (_, on_air) in self.streams.on_air() {
+                send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp, &groups);
+            }
+        }
+        self.listen(now);
+    }
+
+    /// Tells everybody that all streams are gone. To be called three times at the end.
+    pub fn delete(&self) {
+        for (_, on_air) in self.streams.on_air() {
+            send(&self.sender, self.origin, Kind::Deletion, &on_air.sdp, &ALL_GROUPS);
+        }
+    }
+
+    fn listen(&mut self, now: LocalTime) {
+        let mut buffer = [0; 2048];
+        for _ in 0..READ_AT_ONCE {
+            let Ok(Some(received)) = self.receiver.receive(&mut buffer) else { return };
+            let Some(session) = announced_session(&buffer[..received.len]) else { continue };
+            for (stream, on_air) in self.streams.on_air() {
+                if let Some(text) = conflict(&session, &stream.id, on_air.group, &on_air.sdp)
+                    && on_air.note_conflict(text.clone(), now)
+                {
+                    error!(stream = stream.id, "{text}");
+                }
+            }
+        }
+    }
+}
+
+const ALL_GROUPS: [Ipv4Addr; 3] = [GROUP_PULSE, GROUP_LOCAL, GROUP_GLOBAL];
+
+fn send(sender: &MulticastSender, origin: Ipv4Addr, kind: Kind, sdp: &str, groups: &[Ipv4Addr]) {
+    let packet = sap::packet(kind, IpAddr::V4(origin), sdp);
+    for group in groups {
+        if let Err(error) = sender.send_to(&packet, SocketAddr::from((*group, sap::PORT))) {
+            debug!(%group, "SAP: not sent: {error}");
+        }
+    }
+}
+
+/// What somebody announces, if it is anything.
+fn announced_session(packet: &[u8]) -> Option<Session> {
+    let packet = Packet::parse(packet).ok().filter(|packet| packet.kind == Kind::Announcement)?;
+    Session::parse(packet.sdp).ok()
+}
+
+/// How a session announced by anybody disturbs our stream, if it does.
+fn conflict(session: &Session, id: &str, group: SocketAddrV4, sdp: &str) -> Option<String> {
+    let ours = unisono_common::sdp::origin(sdp.as_bytes())?;
+    if session.origin.key() == ours.key() {
+        return None;
+    }
+    let (name, host) = (&session.name, &session.origin.address);
+    if session.stream_id.as_deref() == Some(id) {
+        return Some(format!(
+            "another sender at {host} has a stream with the id \"{id}\" too; give one of them another id"
+        ));
+    }
+    (session.address == IpAddr::V4(*group.ip())).then(|| {
+        format!("another sender at {host} sends \"{name}\" to our group {}; give one of them another group", group.ip())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The command line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use unisono_common::config::ConfigError;
+use unisono_common::config::sender::{SenderConfig, SourceConfig, StreamConfig};
+
+/// Sends music to every room, in step.
+///
+/// With no FILE and no MUSIC_DIR it sends a piece that it makes itself.
+#[derive(Debug, Parser)]
+#[command(name = "unisono-sender", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of music to send as the stream "music".
+    #[arg(value_name = "MUSIC_DIR")]
+    music_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Check>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Check {
+    /// Says what is wrong with a configuration file, or nothing.
+    CheckConfig {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Send.
+    Run(SenderConfig),
+    /// Nothing more: the file was checked and is right.
+    Checked,
+}
+
+/// Why it can't be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Help or the version was asked for: to be printed, and no error.
+    #[error("{0}")]
+    Shown(String),
+    /// The command line is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The file can't be read.
+    #[error("{file}: {error}", file = file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the kernel said.
+        error: std::io::Error,
+    },
+    /// The file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// Reads the command line, program name included, and the file that it names.
+pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Command, CliError> {
+    let arguments = Arguments::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => CliError::Shown(error.render().to_string()),
+        _ => CliError::Usage(sentence(&error.render().to_string())),
+    })?;
+    if let Some(Check::CheckConfig { file }) = arguments.command {
+        read(&file)?;
+        return Ok(Command::Checked);
+    }
+    let mut config = arguments.config.as_deref().map_or_else(|| Ok(SenderConfig::default()), read)?;
+    if let Some(music_dir) = arguments.music_dir {
+        if config.streams != SenderConfig::default().streams {
+            let file = arguments.config.unwrap_or_default();
+            return Err(CliError::Usage(format!("{} lists streams already: leave MUSIC_DIR out", file.display())));
+        }
+        config.streams = vec![StreamConfig::new("music", SourceConfig::library(music_dir))];
+    }
+    Ok(Command::Run(config))
+}
+
+fn read(file: &Path) -> Result<SenderConfig, CliError> {
+    let text = fs::read_to_string(file).map_err(|error| CliError::Unreadable { file: file.to_owned(), error })?;
+    Ok(SenderConfig::parse(file, &text)?)
+}
+
+/// The first paragraph of clap's message and its tip, as one sentence; the usage behind it is left to --help.
+fn sentence(message: &str) -> String {
+    let paragraph: Vec<&str> = message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let tip = message.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    format!("{}; {}", paragraph.join(" ").trim_start_matches("error: "), tip.unwrap_or("see --help"))
+}
+
+#[cfg(test)]
+mod tests;

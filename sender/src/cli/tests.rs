@@ -1,0 +1,46 @@
+use super::*;
+
+fn run(arguments: &[&str]) -> Result<Command, CliError> {
+    command(["unisono-sender"].iter().chain(arguments).map(std::ffi::OsString::from))
+}
+
+fn streams(arguments: &[&str]) -> Vec<StreamConfig> {
+    match run(arguments).unwrap() {
+        Command::Run(config) => config.streams,
+        Command::Checked => panic!("a run"),
+    }
+}
+
+#[test]
+fn nothing_given_plays_the_demo_and_a_directory_the_library() {
+    assert_eq!(streams(&[])[0].source, SourceConfig::Demo);
+    let streams = streams(&["/srv/music"]);
+    assert_eq!((streams[0].id.as_str(), &streams[0].source), ("music", &SourceConfig::library("/srv/music")));
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_one_sentence() {
+    let complaint = |arguments: &[&str]| run(arguments).unwrap_err().to_string();
+    assert!(complaint(&["--cofnig", "x"]).contains("'--cofnig'"));
+    assert!(complaint(&["--cofnig", "x"]).contains("'--config'"));
+    assert!(complaint(&["a", "b"]).ends_with("see --help"));
+    assert!(complaint(&["check-config"]).contains("FILE"));
+    for wrong in [&["--cofnig", "x"][..], &["a", "b"], &["check-config"], &["--config"], &["--config", "/no/such"]] {
+        assert_eq!(complaint(wrong).lines().count(), 1, "{}", complaint(wrong));
+    }
+}
+
+#[test]
+fn files_are_checked_and_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sender.toml");
+    let name = file.to_str().unwrap();
+    fs::write(&file, "ttl = 2\n[[streams]]\nid = 'a'\n").unwrap();
+    assert!(matches!(run(&["check-config", name]), Ok(Command::Checked)));
+    assert_eq!(streams(&["--config", name])[0].id, "a");
+    let both = run(&["--config", name, "/srv/music"]).unwrap_err();
+    assert!(both.to_string().ends_with("lists streams already: leave MUSIC_DIR out"), "{both}");
+    fs::write(&file, "tll = 2\n").unwrap();
+    let error = run(&["check-config", name]).unwrap_err().to_string();
+    assert!(error.ends_with("sender.toml:1: unknown key \"tll\"; did you mean \"ttl\"?"), "{error}");
+}

@@ -1,0 +1,106 @@
+//! RTCP: a sender report each second, a goodbye at the end, and an ear for another sender in the group.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tracing::{debug, error};
+use unisono_common::rtcp::{self, Item, SenderReport};
+use unisono_common::time::{LocalTime, rtp_timestamp};
+use unisono_host::interface::Interface;
+use unisono_host::multicast::{self, MulticastError, MulticastReceiver, MulticastSender, SendOptions};
+
+use crate::streams::{OnAir, Stream};
+use crate::timeserver::MediaClock;
+use crate::transmit::rtcp_group;
+
+/// Reports are read this many at a time, so that a flood of them holds nothing up.
+const READ_AT_ONCE: usize = 64;
+
+/// Reports of one stream.
+#[derive(Debug)]
+pub struct Reporter {
+    stream: Arc<Stream>,
+    sender: MulticastSender,
+    receiver: MulticastReceiver,
+    address: Ipv4Addr,
+    cname: String,
+}
+
+impl Reporter {
+    /// Opens the sockets of a stream that is on air; nothing is sent yet.
+    pub fn open(
+        stream: Arc<Stream>,
+        on_air: &OnAir,
+        interface: &Interface,
+        address: Ipv4Addr,
+        ttl: u8,
+        dscp: u8,
+    ) -> Result<Self, MulticastError> {
+        let group = rtcp_group(on_air.group);
+        let options = SendOptions { source_port: group.port(), ttl, dscp };
+        Ok(Reporter {
+            sender: MulticastSender::open(interface, multicast::IPV4, options)?,
+            receiver: MulticastReceiver::join(SocketAddr::from(group), interface)?,
+            address,
+            cname: format!("{}@{address}", stream.id),
+            stream,
+        })
+    }
+
+    /// Sends a report and reads those of others. To be called about once a second.
+    pub fn tick(&mut self, clock: MediaClock, now: LocalTime) {
+        self.send(clock, now, None);
+        self.listen(now);
+    }
+
+    /// Says goodbye.
+    pub fn bye(&self, clock: MediaClock, now: LocalTime) {
+        self.send(clock, now, Some("the sender ends"));
+    }
+
+    fn send(&self, clock: MediaClock, now: LocalTime, bye: Option<&str>) {
+        let Some(on_air) = &self.stream.on_air else { return };
+        let media = clock.at(now);
+        let (packets, octets) = on_air.counters.sent();
+        let report = SenderReport {
+            ssrc: on_air.ssrc,
+            ntp: media.to_ntp(),
+            rtp_timestamp: rtp_timestamp(media.to_frame(self.stream.format.rate)),
+            packets: packets as u32,
+            octets: octets as u32,
+        };
+        let mut packet = [0; 512];
+        let sent = match rtcp::write_report(&report, &self.cname, bye, &mut packet) {
+            Ok(len) => self.sender.send_to(&packet[..len], rtcp_group(on_air.group).into()),
+            Err(error) => return debug!(stream = self.stream.id, "{error}"),
+        };
+        if let Err(error) = sent {
+            debug!(stream = self.stream.id, "RTCP: not sent: {error}");
+        }
+    }
+
+    fn listen(&mut self, now: LocalTime) {
+        let mut buffer = [0; 2048];
+        for _ in 0..READ_AT_ONCE {
+            let Ok(Some(received)) = self.receiver.receive(&mut buffer) else { return };
+            let Some(on_air) = &self.stream.on_air else { return };
+            let Ok(items) = rtcp::parse(&buffer[..received.len]) else { continue };
+            let from = received.from.ip();
+            if let Some(text) = items.iter().find_map(|item| conflict(item, from, self.address.into(), on_air.ssrc))
+                && on_air.note_conflict(text.clone(), now)
+            {
+                error!(stream = self.stream.id, "{text}");
+            }
+        }
+    }
+}
+
+/// How somebody who reports to our group disturbs us, if it does: only a sender can.
+fn conflict(item: &Item, from: IpAddr, ours: IpAddr, ssrc: u32) -> Option<String> {
+    let Item::SenderReport(report) = item else { return None };
+    (report.ssrc != ssrc || from != ours)
+        .then(|| format!("another sender at {from} sends to our group; give one of them another stream id or group"))
+}
+
+#[cfg(test)]
+mod tests;
