@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use unisono_common::config::receiver::HubConfig;
@@ -76,35 +77,39 @@ pub enum Event {
 /// Source of the room's reports; called about five times a second on the link's thread.
 pub type HealthSource = Arc<dyn Fn() -> Health + Send + Sync>;
 
-/// Who hears what the hub says, on the link's thread.
-pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
-
 /// The running link; dropping it ends it within a moment.
 #[derive(Debug)]
 pub struct Hub {
+    events: Receiver<Event>,
     room_id: String,
     stop: Arc<AtomicBool>,
 }
 
 /// Starts the link. Never fails: a room without a hub is a room all the same.
-pub fn spawn(settings: HubSettings, health: HealthSource, events: EventSink) -> Hub {
+pub fn spawn(settings: HubSettings, health: HealthSource) -> Hub {
+    let (sender, events) = mpsc::channel();
     let stop = Arc::new(AtomicBool::new(false));
     let identity = Identity::load_or_create(&settings.state_dir);
     let room_id = identity.room_id.clone();
     if settings.hub != HubConfig::None {
         if let Some(orders) = kept::load(&settings.state_dir) {
-            events(Event::Orders(orders));
+            let _ = sender.send(Event::Orders(orders));
         }
-        let runner = Runner { settings, identity, health, events, stop: stop.clone() };
+        let runner = Runner { settings, identity, health, events: sender, stop: stop.clone() };
         let spawned = std::thread::Builder::new().name("hub".into()).stack_size(256 * 1024).spawn(move || runner.run());
         if let Err(error) = spawned {
             tracing::error!(%error, "no thread for the link to the hub; this room plays on its own");
         }
     }
-    Hub { room_id, stop }
+    Hub { events, room_id, stop }
 }
 
 impl Hub {
+    /// What the hub says, in order. Disconnected at once when the hub is [`HubConfig::None`].
+    pub fn events(&self) -> &Receiver<Event> {
+        &self.events
+    }
+
     /// The id under which the hub knows this room.
     pub fn room_id(&self) -> &str {
         &self.room_id
@@ -121,7 +126,7 @@ struct Runner {
     settings: HubSettings,
     identity: Identity,
     health: HealthSource,
-    events: EventSink,
+    events: Sender<Event>,
     stop: Arc<AtomicBool>,
 }
 
@@ -162,7 +167,7 @@ impl Runner {
             link::End::Broken(error) => error.to_string(),
         };
         tracing::info!(reason, "the link to the hub is down; this room plays on");
-        (self.events)(Event::Lost { reason });
+        let _ = self.events.send(Event::Lost { reason });
         self.sleep(Self::FIRST_PAUSE);
         Ok(())
     }

@@ -135,13 +135,11 @@ impl JitterBuffer {
             return ReadReport { missing: frames as usize };
         }
         self.advance_floor(first + frames - HISTORY);
-        let report = if self.since_gap >= FADE && self.has(first, first + frames + FADE as i64) {
+        if self.since_gap >= FADE && self.has(first, first + frames + FADE as i64) {
             self.copy(first, out);
-            ReadReport::default()
-        } else {
-            self.read_faded(first, out)
-        };
-        report
+            return ReadReport::default();
+        }
+        self.read_faded(first, out)
     }
 
     /// Copies frames as they are, all of which are there; does not move the ring or the fades.
@@ -157,11 +155,12 @@ impl JitterBuffer {
     fn read_faded(&mut self, first: i64, out: &mut [f32]) -> ReadReport {
         let channels = usize::from(self.format.channels);
         let mut report = ReadReport::default();
-        let mut next_gap = self.next_gap(first);
+        let horizon = first + (out.len() / channels + FADE) as i64;
+        let mut next_gap = self.next_gap(first, horizon);
         for (i, frame) in out.chunks_exact_mut(channels).enumerate() {
             let index = first + i as i64;
             if index > next_gap {
-                next_gap = self.next_gap(index);
+                next_gap = self.next_gap(index, horizon);
             }
             if index == next_gap {
                 frame.fill(0.0);
@@ -170,7 +169,7 @@ impl JitterBuffer {
                 continue;
             }
             self.since_gap = (self.since_gap + 1).min(FADE);
-            let to_gap = (next_gap - index).min(FADE as i64) as usize;
+            let to_gap = next_gap.saturating_sub(index).min(FADE as i64) as usize;
             let gain = fade(self.since_gap.min(to_gap));
             for (to, from) in frame.iter_mut().zip(self.frame(index)) {
                 *to = from * gain;
@@ -179,15 +178,16 @@ impl JitterBuffer {
         report
     }
 
-    /// The first missing frame at or after `from`, looked for only as far as fading cares.
+    /// The first missing frame in `from..horizon`, or beyond every horizon.
     ///
-    /// What has not arrived yet but is beyond all that has is a gap as well: there the sound must end softly.
-    fn next_gap(&self, from: i64) -> i64 {
-        let limit = from + FADE as i64;
-        if from < self.floor {
+    /// What has not arrived yet is missing as well: there the sound must end softly.
+    fn next_gap(&self, from: i64, horizon: i64) -> i64 {
+        let inside = self.floor..self.floor + self.capacity;
+        if !inside.contains(&from) {
             return from;
         }
-        self.next_with(from, limit, false).unwrap_or(limit)
+        let to = horizon.min(inside.end);
+        self.next_with(from, to, false).unwrap_or(if to < horizon { to } else { i64::MAX })
     }
 
     /// The first frame in `from..to` whose mark is `present`, a word of marks at a time.

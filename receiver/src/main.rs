@@ -73,12 +73,12 @@ fn run(config: &ReceiverConfig, report: Option<u32>) -> anyhow::Result<ExitCode>
         Err(error) => return Ok(wrong(&error)),
     };
     let status = Arc::new(Mutex::new(Status::default()));
-    let hub = follow_hub(config, &interface, &status, events);
+    follow_hub(config, &interface, &status, events)?;
     tell(&status, report)?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     Room::new(config, interface, audio, status).run(&incoming);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
-    drop((hub, discovery));
+    drop(discovery);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,7 +97,7 @@ fn follow_hub(
     interface: &Interface,
     status: &Arc<Mutex<Status>>,
     events: Sender<Event>,
-) -> hub::Hub {
+) -> anyhow::Result<()> {
     let settings = HubSettings {
         hub: config.hub.clone(),
         interface: Some(interface.name.clone()),
@@ -110,7 +110,16 @@ fn follow_hub(
     };
     let status = Arc::clone(status);
     let health = move || status.lock().unwrap_or_else(PoisonError::into_inner).health();
-    hub::spawn(settings, Arc::new(health), Arc::new(move |event| drop(events.send(Event::Hub(event)))))
+    let hub = hub::spawn(settings, Arc::new(health));
+    thread::Builder::new().name("orders".into()).spawn(move || {
+        // The link lives as long as this thread: until the room is gone, or the link itself.
+        while let Ok(event) = hub.events().recv() {
+            if events.send(Event::Hub(event)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
 }
 
 /// Tells how the room is: in the log now and then, and as JSON on standard output if asked to.

@@ -296,6 +296,3 @@ fn allowed_sigma_ns(waited_ns: i64) -> f64 {
         _ => 500_000.0,
     }
 }
-
-#[cfg(test)]
-mod tests;

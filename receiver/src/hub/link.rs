@@ -145,8 +145,8 @@ impl Link {
     fn welcome(&mut self, welcome: Welcome, runner: &Runner) {
         tracing::info!(hub = welcome.hub, address = %self.address, "linked to the hub");
         self.welcomed = true;
-        (runner.events)(Event::Connected { hub: welcome.hub, address: self.address });
-        (runner.events)(Event::Streams(welcome.streams));
+        let _ = runner.events.send(Event::Connected { hub: welcome.hub, address: self.address });
+        let _ = runner.events.send(Event::Streams(welcome.streams));
     }
 
     fn report(&mut self, health: Health) -> Result<(), LinkError> {
@@ -195,12 +195,12 @@ fn obey(message: FromHub, runner: &Runner) {
         FromHub::Streams(streams) => Event::Streams(streams.streams),
         FromHub::Identify => Event::Identify,
         FromHub::Wait(wait) => {
-            (runner.events)(Event::Waiting { hub: wait.hub, code: wait.code });
+            let _ = runner.events.send(Event::Waiting { hub: wait.hub, code: wait.code });
             Event::Streams(wait.streams)
         }
         FromHub::Welcome(_) | FromHub::Cloned | FromHub::Unknown => return,
     };
-    (runner.events)(event);
+    let _ = runner.events.send(event);
 }
 
 fn keep(orders: Orders, runner: &Runner) -> Orders {
