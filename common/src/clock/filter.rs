@@ -2,19 +2,23 @@
 //!
 //! # Model
 //! The state is the offset theta (media minus local time) and the rate phi. It starts anywhere and wanders like a
-//! crystal does: phi is a random walk of density q. Each sample measures theta with an error that is half the
-//! difference of the delays there and back. That error is not known, but its size is: a round trip that took as little
-//! time as any can't be far off, one that took e longer can be off by e/2. So the measurement variance comes from the
-//! excess of each round trip over the shortest known, and nothing is ever rejected by its value.
+//! crystal does: phi is a random walk. Each sample measures theta with an error that is half the difference of the
+//! delays there and back. That error is not known, but its size is: a round trip that took as little time as any can't
+//! be far off, one that took e longer can be off by e/2. So the measurement variance comes from the excess of each
+//! round trip over the shortest, and nothing is ever rejected by its value.
 //!
-//! The equations, the constants' history and what they were measured to reach are in `docs/clock.md`. What no filter can
-//! see is a constant difference between the two ways: it stays in the offset.
+//! What the shortest round trip is, is learned late: the first second may lie in a burst. So the samples of the last
+//! minute are kept, and with every new one all of them are weighed anew and run through a small Kalman filter again;
+//! older ones stay in as the state that the run begins with. That is some thousand multiplications a sample.
+//!
+//! The equations, what was tried and failed, and what was measured are in `docs/clock.md`. What no filter can see is a
+//! constant difference between the two ways: it stays in the offset.
 
 mod kalman;
 mod window;
 
 use self::kalman::Kalman;
-use self::window::DelayWindow;
+use self::window::{Held, Window};
 use super::{ClockMap, Sample, StampSource};
 use crate::time::{ClockEpoch, LocalTime};
 
@@ -30,10 +34,13 @@ struct Track {
     epoch: ClockEpoch,
     /// Offsets in the Kalman filter are relative to this, so that f64 holds them to a picosecond.
     base_offset_ns: i64,
-    at: LocalTime,
     began: LocalTime,
-    delays: DelayWindow,
+    window: Window,
+    /// As of the last sample.
     kalman: Kalman,
+    /// What all samples of the window may be off by together.
+    common_sigma_ns: f64,
+    at: LocalTime,
     samples: u64,
 }
 
@@ -82,34 +89,37 @@ fn stamp_sigma_ns(sample: &Sample) -> f64 {
 
 impl Track {
     fn begin(sample: &Sample) -> Self {
-        let mut delays = DelayWindow::new();
         let at = sample.middle();
-        delays.push(at, sample.delay_ns());
-        let variance = delays.variance(sample.delay_ns(), 0, stamp_sigma_ns(sample));
-        Self {
+        let mut track = Self {
             epoch: sample.epoch,
             base_offset_ns: sample.offset_ns(),
-            at,
             began: at,
-            delays,
-            kalman: Kalman::new(0.0, variance),
-            samples: 1,
-        }
+            window: Window::new(at),
+            kalman: Kalman::unknown(),
+            common_sigma_ns: 0.0,
+            at: at - 1,
+            samples: 0,
+        };
+        track.take(sample);
+        track
     }
 
     fn take(&mut self, sample: &Sample) {
         let at = sample.middle();
-        let since_ns = at - self.at;
-        if since_ns <= 0 {
+        if at - self.at <= 0 {
             return;
         }
-        self.delays.push(at, sample.delay_ns());
-        let variance = self.delays.variance(sample.delay_ns(), at - self.began, stamp_sigma_ns(sample));
-        let offset_ns = (sample.offset_ns() - self.base_offset_ns) as f64;
-        self.kalman.advance(since_ns as f64 * 1e-9);
-        self.kalman.correct(offset_ns, variance);
         self.at = at;
         self.samples += 1;
+        self.window.push(Held {
+            at,
+            offset_ns: (sample.offset_ns() - self.base_offset_ns) as f64,
+            delay_ns: sample.delay_ns(),
+            stamp_sigma_ns: stamp_sigma_ns(sample),
+        });
+        let (kalman, delays) = self.window.replay();
+        self.kalman = kalman;
+        self.common_sigma_ns = delays.common_sigma_ns(at - self.began);
     }
 
     fn map(&self) -> ClockMap {
@@ -120,7 +130,7 @@ impl Track {
             offset_ns: self.base_offset_ns + whole as i64,
             offset_fraction_ns: self.kalman.offset_ns() - whole,
             rate: self.kalman.rate(),
-            sigma_ns: self.kalman.offset_sigma_ns(),
+            sigma_ns: self.kalman.offset_sigma_ns().hypot(self.common_sigma_ns),
             rate_sigma: self.kalman.rate_sigma(),
         }
     }

@@ -184,6 +184,11 @@ impl Client {
         if self.epoch != Some(epoch) {
             self.begin_epoch(epoch, arrived.at);
         }
+        if restarted {
+            // The old run can't answer these any more, and what they ask about is void.
+            self.previous = None;
+            self.outstanding.clear();
+        }
         let sample = self.complete(&reply, &request, arrived, epoch);
         match sample {
             Some(sample) if restarted => {
@@ -287,8 +292,6 @@ impl Client {
         self.epoch = Some(epoch);
         self.started = Some(now);
         self.next = Some(now);
-        self.previous = None;
-        self.outstanding.clear();
     }
 
     fn expire(&mut self, now: LocalTime) {

@@ -11,14 +11,17 @@ pub(super) struct Kalman {
 
 /// Density of the random walk of the rate, in (ns/s)^2 per second: 1e-15 s^2/s^3, a crystal in a room.
 const WANDER: f64 = 1e3;
+/// Offsets are relative to the first sample's, which can't be further off than this (a second): no knowledge at all.
+const ANY_OFFSET: f64 = 1e9;
 /// How far off a crystal may be at first: 60 ppm.
 const RATE_SIGMA: f64 = 60e3;
 /// No crystal is further off than this: 300 ppm.
 const RATE_LIMIT: f64 = 300e3;
 
 impl Kalman {
-    pub(super) fn new(offset_ns: f64, variance: f64) -> Self {
-        Self { offset: offset_ns, rate: 0.0, p: [variance, 0.0, RATE_SIGMA * RATE_SIGMA] }
+    /// Nothing is known but what crystals are like.
+    pub(super) fn unknown() -> Self {
+        Self { offset: 0.0, rate: 0.0, p: [ANY_OFFSET * ANY_OFFSET, 0.0, RATE_SIGMA * RATE_SIGMA] }
     }
 
     /// Lets `s` seconds pass.

@@ -1,45 +1,117 @@
-//! The round trips of the last minute: how short they can be, and how much they usually vary.
+//! The samples of the last minute, weighed anew with every new one.
 
 use std::collections::VecDeque;
 
+use super::kalman::Kalman;
 use crate::time::LocalTime;
 
-/// Round-trip delays of the last minute.
+/// A sample as the filter keeps it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) at: LocalTime,
+    /// Relative to the track's base.
+    pub(super) offset_ns: f64,
+    pub(super) delay_ns: i64,
+    pub(super) stamp_sigma_ns: f64,
+}
+
+/// The samples of the last minute and what was known before them.
 #[derive(Debug)]
-pub(super) struct DelayWindow {
-    delays: VecDeque<(LocalTime, i64)>,
+pub(super) struct Window {
+    samples: VecDeque<Held>,
+    /// What the samples that have left the window taught, as of `known_at`.
+    known: Kalman,
+    known_at: LocalTime,
     scratch: Vec<i64>,
 }
 
+/// The round trips of a window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delays {
+    shortest_ns: i64,
+    /// A quarter of them are not longer than the shortest and this.
+    usual_excess_ns: f64,
+    count: f64,
+}
+
+/// How long samples are kept, and how many at most: at the schedule's pace, all of the first minute.
 const SPAN_NS: i64 = 60_000_000_000;
-const MOST: usize = 512;
+const MOST: usize = 400;
 
-impl DelayWindow {
-    pub(super) fn new() -> Self {
-        Self { delays: VecDeque::with_capacity(MOST), scratch: Vec::with_capacity(MOST) }
-    }
-
-    pub(super) fn push(&mut self, at: LocalTime, delay_ns: i64) {
-        let old = |(then, _): &(LocalTime, i64)| at - *then > SPAN_NS;
-        while self.delays.len() == MOST || self.delays.front().is_some_and(old) {
-            self.delays.pop_front();
+impl Window {
+    pub(super) fn new(at: LocalTime) -> Self {
+        Self {
+            samples: VecDeque::with_capacity(MOST),
+            known: Kalman::unknown(),
+            known_at: at,
+            scratch: Vec::with_capacity(MOST),
         }
-        self.delays.push_back((at, delay_ns));
     }
 
-    /// Variance of a sample's offset, from its delay, the age of what is known of this path, and its stamps' own error.
-    pub(super) fn variance(&mut self, delay_ns: i64, age_ns: i64, stamp_sigma_ns: f64) -> f64 {
+    /// Takes in a sample; those that are too old become part of what is known.
+    pub(super) fn push(&mut self, sample: Held) {
+        while let Some(&oldest) = self.samples.front() {
+            if self.samples.len() < MOST && sample.at - oldest.at <= SPAN_NS {
+                break;
+            }
+            let delays = self.delays();
+            step(&mut self.known, &mut self.known_at, &oldest, delays);
+            self.samples.pop_front();
+        }
+        self.samples.push_back(sample);
+    }
+
+    /// What all samples together say, as of the last, and the round trips by which they were weighed.
+    pub(super) fn replay(&mut self) -> (Kalman, Delays) {
+        let delays = self.delays();
+        let (mut kalman, mut at) = (self.known, self.known_at);
+        for sample in &self.samples {
+            step(&mut kalman, &mut at, sample, delays);
+        }
+        (kalman, delays)
+    }
+
+    /// The round trips of all samples here.
+    fn delays(&mut self) -> Delays {
         self.scratch.clear();
-        self.scratch.extend(self.delays.iter().map(|(_, delay_ns)| *delay_ns));
-        let shortest_ns = self.scratch.iter().copied().min().unwrap_or(delay_ns);
+        self.scratch.extend(self.samples.iter().map(|sample| sample.delay_ns));
         let quarter = self.scratch.len() / 4;
-        let (_, &mut quartile_ns, _) = self.scratch.select_nth_unstable(quarter);
-        let excess_ns = (delay_ns - shortest_ns) as f64;
-        let usual_ns = ((quartile_ns - shortest_ns) as f64).max(200.0);
-        let distrust = 0.05 + 0.45 * (-age_ns as f64 / 5e9).exp();
-        stamp_sigma_ns.powi(2)
-            + (0.35 * usual_ns).powi(2)
-            + (0.7 * excess_ns).powi(2)
-            + (distrust * delay_ns as f64).powi(2)
+        let (shorter, &mut quartile_ns, _) = self.scratch.select_nth_unstable(quarter);
+        let shortest_ns = shorter.iter().copied().min().unwrap_or(quartile_ns);
+        Delays { shortest_ns, usual_excess_ns: (quartile_ns - shortest_ns) as f64, count: self.scratch.len() as f64 }
     }
 }
+
+fn step(kalman: &mut Kalman, at: &mut LocalTime, sample: &Held, delays: Delays) {
+    kalman.advance((sample.at - *at) as f64 * 1e-9);
+    kalman.correct(sample.offset_ns, delays.variance(sample));
+    *at = sample.at;
+}
+
+impl Delays {
+    /// Variance of a sample's offset, in square nanoseconds: its stamps' own error, the usual wait that even a good
+    /// round trip may hide, its own excess, and how little is known of the shortest from so few samples.
+    fn variance(&self, sample: &Held) -> f64 {
+        let excess_ns = (sample.delay_ns - self.shortest_ns) as f64;
+        let few_ns = self.shortest_ns as f64 / self.count;
+        sample.stamp_sigma_ns.powi(2)
+            + (USUAL * self.usual_excess_ns).powi(2)
+            + (EXCESS * excess_ns).powi(2)
+            + (FEW * few_ns).powi(2)
+    }
+
+    /// Standard deviation of what all samples may have in common, in nanoseconds, at an age of what is known.
+    ///
+    /// A way that is full from the start looks like a long one: nothing in the samples tells. But hardly a way in a
+    /// house takes more than 2 ms, so a longer one is suspected until it has lasted.
+    pub(super) fn common_sigma_ns(&self, age_ns: i64) -> f64 {
+        let suspect_ns = (self.shortest_ns - 2_000_000).max(0) as f64;
+        suspect_ns / 2.0 * (-age_ns as f64 / 20e9).exp()
+    }
+}
+
+// Standard deviation of the offset per nanosecond of each. The excess alone, split at random between the two ways,
+// would give 0.29; the rest covers tails and neighbours that are late together.
+const USUAL: f64 = 0.1;
+const EXCESS: f64 = 0.7;
+const FEW: f64 = 0.2;
