@@ -1,1 +1,3 @@
-//! tests
+//! The system seen from outside: simulations in virtual time, end-to-end tests and the measuring rig.
+
+pub mod simulation;
