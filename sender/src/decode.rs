@@ -16,7 +16,7 @@ use std::path::Path;
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{
-    CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS,
+    CODEC_ID_ALAC, CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3, CODEC_ID_OPUS, CODEC_ID_VORBIS,
 };
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
@@ -76,6 +76,8 @@ pub struct AudioFile {
     lead_in: u64,
     /// Decoded frames still to be dropped.
     skip: u64,
+    /// After a seek: the frame of the medium that the next block is to begin with.
+    target: Option<u64>,
     /// Frames still to be given out, where the container limits them.
     left: Option<u64>,
     given: u64,
@@ -131,6 +133,7 @@ impl AudioFile {
             exact_length: false,
             lead_in: 0,
             skip: 0,
+            target: None,
             left: None,
             given: 0,
             damaged: 0,
@@ -204,17 +207,25 @@ impl AudioFile {
 
     fn seek_uncontained(&mut self, frame: u64) -> Result<(), FileError> {
         let medium = frame + self.lead_in;
-        let target = medium.saturating_sub(self.codec.preroll());
+        let target = medium.saturating_sub(self.preroll());
         let to = SeekTo::Timestamp { ts: Timestamp::new(self.to_ticks(target)), track_id: self.track_id };
-        let landed = self
-            .reader
-            .seek(SeekMode::Accurate, to)
-            .map_err(|error| FileError::Damaged(format!("cannot seek: {error}")))?;
+        let seek = self.reader.seek(SeekMode::Accurate, to);
+        seek.map_err(|error| FileError::Damaged(format!("cannot seek: {error}")))?;
         self.codec.reset();
-        self.skip = medium.saturating_sub(self.to_frames(landed.actual_ts.get().max(0) as u64));
+        // It lands earlier, and some decoders (Vorbis) give nothing for the packet it lands on.
+        self.target = Some(medium);
         self.left = self.left.and(self.frames).map(|frames| frames.saturating_sub(frame));
         self.given = frame;
         Ok(())
+    }
+
+    /// Frames that must be decoded before those that are right.
+    fn preroll(&self) -> u64 {
+        match &self.codec {
+            Codec::Opus(_) => 3_840, // RFC 7845 section 4.6: 80 ms
+            _ if self.shape.bits.is_none() => 4_096,
+            _ => 0,
+        }
     }
 
     /// Decodes into `ints` or `floats` until there is something; false at the end.
@@ -277,6 +288,14 @@ impl AudioFile {
                 if *trims_itself { (0, 0) } else { (start, end) }
             }
         };
+        let decoded = if self.shape.bits.is_some() { self.ints.len() } else { self.floats.len() };
+        if decoded > 0
+            && let Some(target) = self.target.take()
+        {
+            let pts = packet.pts.get();
+            let begins = self.to_frames(pts.max(0) as u64) + start.saturating_sub(self.to_frames((-pts).max(0) as u64));
+            self.skip = target.saturating_sub(begins);
+        }
         Ok(self.trim(trims.0, trims.1))
     }
 
@@ -341,14 +360,6 @@ impl Codec {
         Ok((Codec::Symphonia { decoder, trims_itself }, shape))
     }
 
-    /// Frames that must be decoded before those that are right.
-    fn preroll(&self) -> u64 {
-        match self {
-            Codec::Opus(_) => 3_840, // RFC 7845 section 4.6: 80 ms
-            Codec::Symphonia { trims_itself, .. } => u64::from(*trims_itself) * 2_304,
-        }
-    }
-
     fn reset(&mut self) {
         match self {
             Codec::Symphonia { decoder, .. } => decoder.reset(),
@@ -367,7 +378,9 @@ fn shape_of(params: &AudioCodecParameters) -> Result<Shape, FileError> {
         Some(channels) => layout::layout(channels).map_err(FileError::Unsupported)?,
         None => crate::convert::Layout::of_count(2),
     };
-    Ok(Shape { rate, layout, bits: params.bits_per_sample })
+    // Only ALAC keeps its depth to itself: in the sixth byte of its configuration.
+    let alac = params.extra_data.as_ref().filter(|_| params.codec == CODEC_ID_ALAC).and_then(|config| config.get(5));
+    Ok(Shape { rate, layout, bits: params.bits_per_sample.or(alac.map(|&bits| bits.into())) })
 }
 
 /// Significant bits of a decoder's output: what the container says, and no more than the buffer can hold.

@@ -120,7 +120,10 @@ pub(crate) fn take_until(handle: &mut SourceHandle, enough: impl Fn(&SourceHandl
     let (start, mut all, mut packet) = (Instant::now(), Vec::new(), [0; 480]);
     while !enough(handle, &all) {
         assert!(start.elapsed() < Duration::from_secs(60), "{:?}", handle.status().snapshot());
-        let frames = handle.take(&mut packet);
+        // Real time would leave the source time to keep ahead.
+        let now = handle.status().snapshot();
+        let ready = now.queued >= Duration::from_millis(30) || now.state != State::Playing;
+        let frames = if ready { handle.take(&mut packet) } else { 0 };
         all.extend_from_slice(&packet[..frames * 2]);
         if frames == 0 {
             std::thread::sleep(Duration::from_millis(1));

@@ -12,7 +12,9 @@ use crate::decode::{AudioFile, FileError, contained};
 use crate::source::{Interrupt, QueueWriter, Sizes, Source, SourceError, State, Track};
 
 /// Between looks at a folder in which nothing can be played.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
+/// A round of less audio than this is followed by a rest: nothing is gained by opening one tiny file without end.
+const SHORTEST_ROUND: Duration = Duration::from_millis(100);
 /// After so many of them its files are tried again even if nothing has changed.
 const TRY_AGAIN: u32 = 12;
 /// "Previous" within this time of a track's beginning means the track before it.
@@ -42,8 +44,9 @@ pub(crate) struct Player {
     fingerprint: u64,
     /// The file played last.
     last: Option<PathBuf>,
-    /// Files played since the round began.
+    /// Files played since the round began, and where in the queue it began.
     played: usize,
+    began_at: u64,
     /// The folder whose files were sorted last.
     sorted: Option<PathBuf>,
     /// Files of which the log has been told.
@@ -70,6 +73,7 @@ impl Player {
             fingerprint: 0,
             last: None,
             played: 0,
+            began_at: 0,
             sorted: None,
             reported: HashSet::new(),
             pcm: Vec::new(),
@@ -79,7 +83,7 @@ impl Player {
     /// Plays one round through the folder as it is now.
     fn round(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
         self.scan();
-        self.played = 0;
+        (self.played, self.began_at) = (0, writer.written());
         let mut from = Duration::ZERO;
         while let Some(index) = self.next_file() {
             let result = self.play(index, std::mem::take(&mut from), writer);
@@ -246,7 +250,9 @@ impl Player {
     /// After a round: goes on at once, or waits for a wish or for files that can be played.
     fn between_rounds(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
         if self.played > 0 && self.plan.repeat {
-            return Ok(());
+            let frames = (SHORTEST_ROUND.as_secs_f64() * f64::from(writer.rate())) as u64;
+            let short = writer.written() - self.began_at < frames;
+            return if short { writer.wait(SHORTEST_ROUND) } else { Ok(()) };
         }
         self.pcm.clear();
         self.converter.finish(&mut self.pcm);

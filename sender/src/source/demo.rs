@@ -152,11 +152,11 @@ fn score(rate: f32) -> Vec<Note> {
         let chord = CHORDS[bar % CHORDS.len()];
         let at = |beats: f32| ((bar * BEATS_A_BAR) as f32 + beats) * beat;
         for (n, &pitch) in chord[1..].iter().enumerate() {
-            notes.push(note(at(0.0), pitch, 0.055, 0.25 + 0.25 * n as f32, &PAD));
+            notes.push(note(at(0.0), pitch, 0.11, 0.25 + 0.25 * n as f32, &PAD));
         }
         if bar >= 4 {
-            notes.push(note(at(0.0), chord[0], 0.16, 0.5, &BASS));
-            notes.push(note(at(2.5), chord[0] + 12 * u8::from(bar % 2 == 1), 0.10, 0.5, &BASS));
+            notes.push(note(at(0.0), chord[0], 0.30, 0.5, &BASS));
+            notes.push(note(at(2.5), chord[0] + 12 * u8::from(bar % 2 == 1), 0.20, 0.5, &BASS));
         }
         // The melody rests in the first two bars and every fourth one.
         if bar < 2 || bar % 4 == 3 {
@@ -168,7 +168,7 @@ fn score(rate: f32) -> Vec<Note> {
             // Steps of up to two notes of the scale, up and down.
             step = (step + rng.below(5)).saturating_sub(2).min(SCALE.len() - 1);
             if strong || roll < 45 {
-                let level = if strong { 0.15 } else { 0.10 };
+                let level = if strong { 0.30 } else { 0.20 };
                 let pan = 0.3 + 0.4 * rng.below(100) as f32 / 100.0;
                 notes.push(note(at(eighth as f32 / 2.0), SCALE[step], level, pan, &PLUCK));
             }

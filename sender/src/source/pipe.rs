@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 const SILENT: Duration = Duration::from_millis(60);
 /// After this it is called stalled.
 const STALLED: Duration = Duration::from_millis(500);
+/// Between looks for a writer; one that comes is noticed at once.
+const NOBODY: Duration = Duration::from_millis(100);
 /// Between attempts at a pipe that fails, and between looks whether the path still leads to it.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -84,7 +86,7 @@ impl Pipe {
         if writer.queued() >= self.level {
             return writer.wait(PAUSE);
         }
-        match self.fifo.read(&mut self.buffer, PIECE) {
+        match self.fifo.read(&mut self.buffer, if self.connected { PIECE } else { NOBODY }) {
             Ok(Got::Bytes(bytes)) => self.bytes(bytes, writer),
             Ok(Got::Silence) => self.silence(writer),
             Ok(Got::NoWriter) => self.no_writer(writer),
@@ -129,7 +131,7 @@ impl Pipe {
         }
         self.complete(writer)?;
         writer.set_state(State::Idle);
-        self.quiet += PIECE;
+        self.quiet += NOBODY;
         if self.quiet >= RETRY {
             self.quiet = Duration::ZERO;
             if !self.fifo.is_current() {

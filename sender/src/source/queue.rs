@@ -269,6 +269,16 @@ impl QueueWriter {
         self.shared.queued()
     }
 
+    /// Frames a second.
+    pub(crate) fn rate(&self) -> u32 {
+        self.shared.rate
+    }
+
+    /// Frames put in so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Whether the taker is giving frames out.
     pub(crate) fn sounding(&self) -> bool {
         self.shared.sounding.load(Relaxed)

@@ -108,6 +108,12 @@ impl SourceStatus {
 }
 
 impl SourceStatus {
+    /// Whether the source's thread still runs.
+    #[cfg(test)]
+    pub(crate) fn is_alive(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// The source's thread has come to an end that it did not foresee.
     pub(super) fn failed(&self, reason: String) {
         tracing::error!("{reason}");

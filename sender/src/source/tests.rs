@@ -1,20 +1,197 @@
+use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
 
 use unisono_common::config::sender::SourceConfig;
 
 use super::*;
 use crate::testing::*;
 
+fn pipe(path: &Path, written: &str, stream_format: &str) -> Result<SourceHandle, SourceError> {
+    let format = written.parse().unwrap();
+    spawn(&stream(stream_format, SourceConfig::Pipe { path: path.to_owned(), format }))
+}
+
+fn bytes(samples: &[i32]) -> Vec<u8> {
+    samples.iter().flat_map(|&s| (s as i16).to_le_bytes()).collect()
+}
+
+/// Writes in a thread, as a program of its own would.
+fn write(path: &Path, bytes: Vec<u8>) -> thread::JoinHandle<()> {
+    let path = path.to_owned();
+    thread::spawn(move || OpenOptions::new().write(true).open(path).unwrap().write_all(&bytes).unwrap())
+}
+
+fn idle(handle: &SourceHandle) -> bool {
+    let now = handle.status().snapshot();
+    now.state == State::Idle && now.queued.is_zero()
+}
+
 #[test]
-fn a_pipe_gives_what_is_written() {
+fn a_pipe_gives_what_is_written_bit_for_bit() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("in.fifo");
-    let format: Format = "48000:16:2".parse().unwrap();
-    let mut handle = spawn(&stream("48000:16:2", SourceConfig::Pipe { path: path.clone(), format })).unwrap();
+    let mut handle = pipe(&path, "48000:16:2", "48000:16:2").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     let samples = noise(16, 100_000, 2, 3);
-    let bytes: Vec<u8> = samples.iter().flat_map(|&s| (s as i16).to_le_bytes()).collect();
-    let writer = thread::spawn(move || std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all(&bytes));
-    let taken = take_until(&mut handle, |_, taken| taken.len() >= samples.len());
-    writer.join().unwrap().unwrap();
+    let writer = write(&path, bytes(&samples));
+    let taken = take_until(&mut handle, |handle, taken| taken.len() >= samples.len() && idle(handle));
+    writer.join().unwrap();
     assert!(taken == samples);
+    let now = handle.status().snapshot();
+    assert_eq!((now.counters.underruns, now.counters.dropped_bytes), (0, 0));
+}
+
+#[test]
+fn writers_come_and_go_in_the_middle_of_a_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.fifo");
+    let mut handle = pipe(&path, "48000:16:2", "48000:16:2").unwrap();
+    let samples = noise(16, 10_000, 2, 3);
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let mut with_a_rest = bytes(&samples);
+        with_a_rest.extend([1, 2, 3]);
+        let writer = write(&path, with_a_rest);
+        all.extend(take_until(&mut handle, |handle, taken| taken.len() >= samples.len() && idle(handle)));
+        writer.join().unwrap();
+    }
+    assert!(all == [&samples[..], &samples, &samples].concat());
+    assert_eq!(handle.status().snapshot().counters.dropped_bytes, 9);
+}
+
+#[test]
+fn a_writer_that_falls_silent_is_stalled_and_then_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.fifo");
+    let mut handle = pipe(&path, "48000:16:2", "48000:16:2").unwrap();
+    let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+    let samples = noise(16, 5_000, 2, 3);
+    // Odd pieces, and less than the prebuffer at the end of each turn.
+    for _ in 0..2 {
+        bytes(&samples).chunks(777).for_each(|part| writer.write_all(part).unwrap());
+        let taken = take_until(&mut handle, |handle, _| {
+            let now = handle.status().snapshot();
+            now.state == State::Stalled && now.queued.is_zero()
+        });
+        assert!(taken == samples);
+    }
+    drop(writer);
+    take_until(&mut handle, |handle, _| idle(handle));
+}
+
+#[test]
+fn a_pipe_of_another_rate_is_converted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.fifo");
+    let mut handle = pipe(&path, "44100:16:2", "48000:24:2").unwrap();
+    let writer = write(&path, bytes(&music(16, 44_100, 2, 44_100)));
+    let taken = take_until(&mut handle, |handle, taken| !taken.is_empty() && idle(handle));
+    writer.join().unwrap();
+    assert_eq!(taken.len(), 96_000);
+}
+
+#[test]
+fn a_fast_writer_is_held_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.fifo");
+    let handle = pipe(&path, "48000:16:2", "48000:16:2").unwrap();
+    let writer = write(&path, bytes(&noise(16, 480_000, 2, 3)));
+    let queued = || handle.status().snapshot().queued;
+    while queued() < Duration::from_millis(150) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    // The thread would read on at once if it did.
+    thread::sleep(Duration::from_millis(50));
+    assert!(queued() < Duration::from_millis(175) && !writer.is_finished());
+    drop(handle);
+    assert!(writer.join().is_err(), "its pipe is broken");
+}
+
+#[test]
+fn a_pipe_that_is_removed_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.fifo");
+    let mut handle = pipe(&path, "48000:16:2", "48000:16:2").unwrap();
+    fs::remove_file(&path).unwrap();
+    while !path.exists() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let samples = noise(16, 10_000, 2, 4);
+    let writer = write(&path, bytes(&samples));
+    assert!(take_until(&mut handle, |handle, taken| !taken.is_empty() && idle(handle)) == samples);
+    writer.join().unwrap();
+}
+
+#[test]
+fn what_cannot_be_a_pipe_is_an_error_that_says_what_would_be_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let missing = dir.path().join("missing/in.fifo");
+    for (path, hint) in [(&file, "not a FIFO"), (&missing, "RuntimeDirectory"), (&dir.path().to_owned(), "not a FIFO")]
+    {
+        let error = pipe(path, "48000:16:2", "48000:16:2").unwrap_err().to_string();
+        assert!(error.contains(hint) && error.contains(&*path.to_string_lossy()), "{error}");
+    }
+}
+
+#[test]
+fn demo_and_tone_play_and_end_when_dropped() {
+    for source in [SourceConfig::Demo, SourceConfig::Tone { frequency: 440.0, level_db: -12.0 }] {
+        let mut handle = spawn(&stream("48000:16:2", source)).unwrap();
+        let taken = take_until(&mut handle, |_, taken| taken.len() > 96_000);
+        assert!(taken.iter().any(|&s| s > 1_000) && taken.iter().all(|&s| s < 32_767));
+        let status = handle.status();
+        let now = status.snapshot();
+        assert_eq!((now.state, now.counters.underruns, now.counters.clipped), (State::Playing, 0, 0));
+        assert!(now.now_playing.unwrap().track.title.is_some_and(|t| t == "Unisono demo" || t.contains("440")));
+        drop(handle);
+        while status.is_alive() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Measured by hand, on a machine that is left alone: `cargo test -p unisono-sender --lib -- --ignored paced`.
+#[test]
+#[ignore = "takes 60 s of real time"]
+#[allow(clippy::disallowed_methods)]
+fn a_writer_at_its_own_pace_neither_starves_nor_loses_a_frame() {
+    use std::time::Instant;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("in.fifo");
+    let mut handle = pipe(&path, "48000:16:2", "48000:16:2").unwrap();
+    let samples = noise(16, 48_000 * 60, 2, 4);
+    let data = bytes(&samples);
+    let begun = Instant::now();
+    let writer = thread::spawn(move || {
+        let mut pipe = OpenOptions::new().write(true).open(path).unwrap();
+        let begun = Instant::now();
+        for (n, piece) in data.chunks(3_840).enumerate() {
+            pipe.write_all(piece).unwrap();
+            // 100 ms ahead, 20 ms at a time.
+            let due = Duration::from_millis((n as u64 * 20).saturating_sub(80));
+            thread::sleep(due.saturating_sub(begun.elapsed()));
+        }
+        begun
+    });
+    let (mut taken, mut packet, mut first) = (Vec::new(), [0; 480], None);
+    let mut ticks = 0;
+    while taken.len() < samples.len() {
+        let frames = handle.take(&mut packet);
+        taken.extend_from_slice(&packet[..frames * 2]);
+        if frames > 0 && first.is_none() {
+            first = Some(Instant::now());
+        }
+        ticks += 1;
+        thread::sleep(Duration::from_millis(5 * ticks).saturating_sub(begun.elapsed()));
+    }
+    let latency = first.unwrap() - writer.join().unwrap();
+    println!("first frame {:.1} ms after the first write, underruns {}", latency.as_secs_f64() * 1e3, {
+        handle.status().snapshot().counters.underruns
+    });
+    assert!(taken == samples && handle.status().snapshot().counters.underruns == 0);
 }

@@ -31,7 +31,7 @@ fn a_writer_that_leaves_within_a_frame_takes_it_with_it() {
 
 #[test]
 fn twenty_four_bits_come_in_four_bytes_or_in_three() {
-    let samples: Vec<i32> = (0..3_000).map(|n: i32| (n * 2_654_435) >> 8).collect();
+    let samples: Vec<i32> = (0..3_000).map(|n: i32| n.wrapping_mul(2_654_435) >> 8).collect();
     let top: Vec<i32> = samples.iter().map(|s| s << 8).collect();
     let padded: Vec<u8> = samples.iter().flat_map(|s| (s << 8 >> 8).to_le_bytes()).collect();
     let packed: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes().into_iter().take(3)).collect();
