@@ -19,9 +19,9 @@ fn bytes(samples: &[i32]) -> Vec<u8> {
 }
 
 /// Writes in a thread, as a program of its own would.
-fn write(path: &Path, bytes: Vec<u8>) -> thread::JoinHandle<()> {
+fn write(path: &Path, bytes: Vec<u8>) -> thread::JoinHandle<std::io::Result<()>> {
     let path = path.to_owned();
-    thread::spawn(move || OpenOptions::new().write(true).open(path).unwrap().write_all(&bytes).unwrap())
+    thread::spawn(move || OpenOptions::new().write(true).open(path)?.write_all(&bytes))
 }
 
 fn idle(handle: &SourceHandle) -> bool {
@@ -38,7 +38,7 @@ fn a_pipe_gives_what_is_written_bit_for_bit() {
     let samples = noise(16, 100_000, 2, 3);
     let writer = write(&path, bytes(&samples));
     let taken = take_until(&mut handle, |handle, taken| taken.len() >= samples.len() && idle(handle));
-    writer.join().unwrap();
+    writer.join().unwrap().unwrap();
     assert!(taken == samples);
     let now = handle.status().snapshot();
     assert_eq!((now.counters.underruns, now.counters.dropped_bytes), (0, 0));
@@ -56,7 +56,7 @@ fn writers_come_and_go_in_the_middle_of_a_frame() {
         with_a_rest.extend([1, 2, 3]);
         let writer = write(&path, with_a_rest);
         all.extend(take_until(&mut handle, |handle, taken| taken.len() >= samples.len() && idle(handle)));
-        writer.join().unwrap();
+        writer.join().unwrap().unwrap();
     }
     assert!(all == [&samples[..], &samples, &samples].concat());
     assert_eq!(handle.status().snapshot().counters.dropped_bytes, 9);
@@ -72,9 +72,9 @@ fn a_writer_that_falls_silent_is_stalled_and_then_goes_on() {
     // Odd pieces, and less than the prebuffer at the end of each turn.
     for _ in 0..2 {
         bytes(&samples).chunks(777).for_each(|part| writer.write_all(part).unwrap());
-        let taken = take_until(&mut handle, |handle, _| {
+        let taken = take_until(&mut handle, |handle, taken| {
             let now = handle.status().snapshot();
-            now.state == State::Stalled && now.queued.is_zero()
+            taken.len() >= samples.len() && now.state == State::Stalled && now.queued.is_zero()
         });
         assert!(taken == samples);
     }
@@ -89,7 +89,7 @@ fn a_pipe_of_another_rate_is_converted() {
     let mut handle = pipe(&path, "44100:16:2", "48000:24:2").unwrap();
     let writer = write(&path, bytes(&music(16, 44_100, 2, 44_100)));
     let taken = take_until(&mut handle, |handle, taken| !taken.is_empty() && idle(handle));
-    writer.join().unwrap();
+    writer.join().unwrap().unwrap();
     assert_eq!(taken.len(), 96_000);
 }
 
@@ -107,7 +107,7 @@ fn a_fast_writer_is_held_back() {
     thread::sleep(Duration::from_millis(50));
     assert!(queued() < Duration::from_millis(175) && !writer.is_finished());
     drop(handle);
-    assert!(writer.join().is_err(), "its pipe is broken");
+    assert!(writer.join().unwrap().is_err(), "its pipe is broken");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_pipe_that_is_removed_is_made_again() {
     let samples = noise(16, 10_000, 2, 4);
     let writer = write(&path, bytes(&samples));
     assert!(take_until(&mut handle, |handle, taken| !taken.is_empty() && idle(handle)) == samples);
-    writer.join().unwrap();
+    writer.join().unwrap().unwrap();
 }
 
 #[test]

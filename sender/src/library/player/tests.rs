@@ -67,7 +67,7 @@ fn files_that_cannot_be_played_are_left_out_and_counted() {
     fs::write(path("e noise.flac"), noise(8, 50_000, 1, 3).iter().map(|&b| b as u8).collect::<Vec<_>>()).unwrap();
     assert!(run("mkfifo", &[&path("f fifo.flac").to_string_lossy()]));
     write_constant(&path("g closed.wav"), 1, 100);
-    fs::set_permissions(path("g closed.wav"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(path("g closed.wav"), fs::Permissions::from_mode(0o0)).unwrap();
     let mut bad = 3;
     match fs::File::open(path("g closed.wav")) {
         Ok(_) => fs::remove_file(path("g closed.wav")).unwrap(), // root

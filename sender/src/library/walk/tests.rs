@@ -52,7 +52,7 @@ fn a_folder_that_cannot_be_read_is_named_and_the_rest_is_found() {
     let root = dir.path();
     fs::create_dir(root.join("closed")).unwrap();
     fs::write(root.join("open.flac"), "x").unwrap();
-    fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0o0)).unwrap();
     let readable_anyhow = fs::read_dir(root.join("closed")).is_ok();
     let found = walk(root).unwrap();
     fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
