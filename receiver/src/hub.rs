@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use unisono_common::config::receiver::HubConfig;
 use unisono_common::control::{Announced, Health, Hello, Orders};
+use unisono_host::seal::Keys;
 
 use identity::Identity;
 
@@ -96,8 +97,8 @@ pub fn spawn(settings: HubSettings, health: HealthSource) -> Hub {
             let _ = sender.send(Event::Orders(orders));
         }
         let runner = Runner { settings, identity, health, events: sender, stop: stop.clone() };
-        let spawned = std::thread::Builder::new().name("hub".into()).stack_size(256 * 1024).spawn(move || runner.run());
-        if let Err(error) = spawned {
+        let builder = std::thread::Builder::new().name("hub".into()).stack_size(256 * 1024);
+        if let Err(error) = builder.spawn(move || runner.run()) {
             tracing::error!(%error, "no thread for the link to the hub; this room plays on its own");
         }
     }
@@ -137,9 +138,10 @@ impl Runner {
     const LONGEST_PAUSE: Duration = Duration::from_millis(1_600);
 
     fn run(mut self) {
+        let Some(keys) = self.keys() else { return };
         let mut pause = Self::FIRST_PAUSE;
         while !self.stopped() {
-            match self.find_and_serve() {
+            match self.find_and_serve(&keys) {
                 // The link was up: its hub restarts, most likely, so try again soon.
                 Ok(()) => pause = Self::FIRST_PAUSE,
                 Err(error) => {
@@ -152,9 +154,10 @@ impl Runner {
     }
 
     /// One attempt. `Ok` when a hub had answered `Hello`, even if the link broke later.
-    fn find_and_serve(&mut self) -> Result<(), link::LinkError> {
+    fn find_and_serve(&mut self, keys: &Keys) -> Result<(), link::LinkError> {
+        let trusted = kept::trusted(&self.settings.state_dir);
         let address = seek::seek(&self.settings, &self.stop)?;
-        let mut link = link::Link::dial(&address)?;
+        let mut link = link::Link::dial(&address, keys, trusted.as_deref())?;
         link.send_hello(self.hello())?;
         let reason = match link.serve(self) {
             link::End::BeforeWelcome(error) => return Err(error),
@@ -170,6 +173,17 @@ impl Runner {
         let _ = self.events.send(Event::Lost { reason });
         self.sleep(Self::FIRST_PAUSE);
         Ok(())
+    }
+
+    /// The room's key pair; one for this run alone where none can be kept.
+    fn keys(&self) -> Option<Keys> {
+        Keys::load_or_create(&self.settings.state_dir.join("room.key"))
+            .or_else(|error| {
+                tracing::warn!(%error, "this room's key cannot be kept: the hub will take it for another at the next start");
+                Keys::generate()
+            })
+            .inspect_err(|error| tracing::error!(%error, "no key, no link; this room plays on its own"))
+            .ok()
     }
 
     fn hello(&self) -> Hello {

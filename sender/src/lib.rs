@@ -16,20 +16,28 @@
 //! - [`describe`] (pure): who a stream is on the network;
 //! - [`announce`], [`report`]: SAP and RTCP;
 //! - [`streams`]: the streams as the API and the page see them;
-//! - [`house`]: rooms, what they play and how loud.
+//! - [`hub`]: keeps the [`house`] (rooms, what they play and how loud) in its [`store`], and its rooms' links;
+//! - [`api`]: the hub over HTTP, for pages, programs and rooms;
+//! - [`discovery`]: being found;
+//! - [`client`]: the API from the other side, for the command line.
 
 pub mod announce;
+pub mod api;
 pub mod cli;
+pub mod client;
 pub mod convert;
 pub mod decode;
 pub mod describe;
+pub mod discovery;
 pub mod house;
+pub mod hub;
 pub mod library;
 pub mod pace;
 pub mod packetize;
 pub mod report;
 pub mod service;
 pub mod source;
+pub mod store;
 pub mod streams;
 pub mod timeline;
 pub mod timeserver;

@@ -6,6 +6,7 @@
 //! - [`multicast`]: sockets that send to and receive from groups on one interface;
 //! - [`stamped`]: the unicast socket of the clock exchange, with the kernel's own receive and transmit stamps;
 //! - [`realtime`]: scheduling, locked memory and thread names;
+//! - [`seal`]: the link between a room and its hub, proved and encrypted;
 //! - [`state`]: the small files that survive a restart;
 //! - [`stop`]: ending threads that wait for packets;
 //! - [`random`]: numbers that nobody can guess, for epochs, seeds and identities.
@@ -19,6 +20,7 @@ pub mod interface;
 pub mod multicast;
 pub mod random;
 pub mod realtime;
+pub mod seal;
 mod socket;
 pub mod stamped;
 pub mod state;

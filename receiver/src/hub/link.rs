@@ -9,6 +9,7 @@ use tungstenite::{HandshakeError, Message, WebSocket};
 use unisono_common::control::{self, FromHub, FromRoom, Health, Hello, LINK_PATH, MAX_MESSAGE, Orders, State, Welcome};
 use unisono_common::time::LocalTime;
 use unisono_host::clock::now;
+use unisono_host::seal::{Handshake, Keys, SealError, Sealed};
 
 use super::{Event, Runner, kept};
 
@@ -39,6 +40,14 @@ pub(super) enum LinkError {
     /// The WebSocket failed.
     #[error("{0}")]
     WebSocket(Box<tungstenite::Error>),
+    /// The hub is not what it should be.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Another hub than the one that this room belongs to.
+    #[error(
+        "\"{0}\" is not the hub that this room belongs to; to let it take over, remove hub.json from the state directory"
+    )]
+    Stranger(SocketAddr),
     /// Silence for too long.
     #[error("the hub has not said a word for {} s", SILENCE.as_secs())]
     Silent,
@@ -71,6 +80,9 @@ pub(super) enum End {
 
 pub(super) struct Link {
     socket: WebSocket<TcpStream>,
+    sealed: Sealed,
+    /// The hub's public key.
+    hub_key: String,
     address: SocketAddr,
     welcomed: bool,
     /// Last time that anything came from the hub.
@@ -82,7 +94,8 @@ pub(super) struct Link {
 type Key = (State, Option<String>, u64, Option<String>);
 
 impl Link {
-    pub(super) fn dial(hub: &str) -> Result<Self, LinkError> {
+    /// Connects and proves who is who; a hub other than `trusted`, if there is one, is hung up on.
+    pub(super) fn dial(hub: &str, keys: &Keys, trusted: Option<&str>) -> Result<Self, LinkError> {
         let address = hub.to_socket_addrs()?.next().ok_or_else(|| LinkError::Unresolved(hub.to_owned()))?;
         let stream = TcpStream::connect_timeout(&address, DIAL_PATIENCE)?;
         stream.set_nodelay(true)?;
@@ -95,13 +108,22 @@ impl Link {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let url = format!("ws://{address}{LINK_PATH}");
-        let (socket, _) =
+        let (mut socket, _) =
             tungstenite::client::client_with_config(url, stream, Some(config)).map_err(|error| match error {
                 HandshakeError::Failure(error) => LinkError::from(error),
                 HandshakeError::Interrupted(_) => LinkError::Io(ErrorKind::TimedOut.into()),
             })?;
+        let mut handshake = Handshake::room(keys)?;
+        socket.send(Message::binary(handshake.write()?))?;
+        handshake.read(&socket.read()?.into_data())?;
+        let hub_key = handshake.peer().unwrap_or_default();
+        if trusted.is_some_and(|trusted| trusted != hub_key) {
+            return Err(LinkError::Stranger(address));
+        }
+        socket.send(Message::binary(handshake.write()?))?;
         socket.get_ref().set_read_timeout(Some(TICK))?;
-        Ok(Self { socket, address, welcomed: false, heard: now(), reported: None })
+        let sealed = handshake.finish()?;
+        Ok(Self { socket, sealed, hub_key, address, welcomed: false, heard: now(), reported: None })
     }
 
     pub(super) fn send_hello(&mut self, hello: Hello) -> Result<(), LinkError> {
@@ -145,6 +167,7 @@ impl Link {
     fn welcome(&mut self, welcome: Welcome, runner: &Runner) {
         tracing::info!(hub = welcome.hub, address = %self.address, "linked to the hub");
         self.welcomed = true;
+        kept::trust(&runner.settings.state_dir, &self.hub_key, &welcome.hub);
         let _ = runner.events.send(Event::Connected { hub: welcome.hub, address: self.address });
         let _ = runner.events.send(Event::Streams(welcome.streams));
     }
@@ -163,7 +186,8 @@ impl Link {
     }
 
     fn send(&mut self, message: &FromRoom) -> Result<(), LinkError> {
-        Ok(self.socket.send(Message::text(control::encode(message)))?)
+        let sealed = self.sealed.seal(&control::encode(message))?;
+        Ok(self.socket.send(Message::binary(sealed))?)
     }
 
     /// The next message, or nothing within a tick.
@@ -178,8 +202,8 @@ impl Link {
             Err(error) => return Err(error.into()),
         };
         self.heard = now();
-        let Message::Text(text) = message else { return Ok(None) };
-        match control::decode(&text) {
+        let Message::Binary(sealed) = message else { return Ok(None) };
+        match control::decode(&self.sealed.open(&sealed)?) {
             Ok(message) => Ok(Some(message)),
             Err(error) => {
                 tracing::warn!(%error, "skipped what the hub said");

@@ -2,8 +2,17 @@ use super::*;
 use std::net::TcpListener;
 use tungstenite::{Message, WebSocket};
 use unisono_common::control::{self, FromHub, FromRoom, State, Welcome};
+use unisono_host::seal::{Handshake, Keys, Sealed};
 
-type Server = WebSocket<std::net::TcpStream>;
+fn start(settings: HubSettings) -> Hub {
+    spawn(settings, Arc::new(|| Health { state: State::Playing, ..Health::default() }))
+}
+
+/// A hub's end of a link.
+struct Server {
+    socket: WebSocket<std::net::TcpStream>,
+    sealed: Sealed,
+}
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -20,22 +29,33 @@ fn config(hub: &TcpListener, state_dir: &std::path::Path) -> HubSettings {
     }
 }
 
-fn health() -> HealthSource {
-    Arc::new(|| Health { state: State::Playing, ..Health::default() })
+fn accept(listener: &TcpListener) -> Server {
+    accept_as(listener, &Keys::generate().unwrap()).unwrap()
 }
 
-fn accept(listener: &TcpListener) -> Server {
-    let (stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    tungstenite::accept(stream).unwrap()
+fn accept_as(listener: &TcpListener, keys: &Keys) -> Result<Server, Box<dyn std::error::Error>> {
+    let (stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut socket = tungstenite::accept(stream)?;
+    let mut handshake = Handshake::hub(keys)?;
+    handshake.read(&socket.read()?.into_data())?;
+    socket.send(Message::binary(handshake.write()?))?;
+    handshake.read(&socket.read()?.into_data())?;
+    Ok(Server { socket, sealed: handshake.finish()? })
 }
 
 fn heard(server: &mut Server) -> FromRoom {
-    control::decode(server.read().unwrap().to_text().unwrap()).unwrap()
+    let sealed = server.socket.read().unwrap().into_data();
+    control::decode(&server.sealed.open(&sealed).unwrap()).unwrap()
 }
 
 fn say(server: &mut Server, message: &FromHub) {
-    server.send(Message::text(control::encode(message))).unwrap();
+    tell(server, &control::encode(message));
+}
+
+fn tell(server: &mut Server, text: &str) {
+    let sealed = server.sealed.seal(text).unwrap();
+    server.socket.send(Message::binary(sealed)).unwrap();
 }
 
 fn orders(serial: u64) -> Orders {
@@ -46,7 +66,7 @@ fn orders(serial: u64) -> Orders {
 #[test]
 fn a_room_says_hello_obeys_and_reports() {
     let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
-    let hub = spawn(config(&listener, state.path()), health());
+    let hub = start(config(&listener, state.path()));
     let mut server = accept(&listener);
     let FromRoom::Hello(hello) = heard(&mut server) else { panic!("not a hello") };
     assert_eq!((hello.room.as_str(), hello.room_id.as_str()), ("Kitchen", hub.room_id()));
@@ -62,23 +82,24 @@ fn a_room_says_hello_obeys_and_reports() {
 #[test]
 fn a_lost_hub_is_dialled_again_and_the_last_orders_outlive_the_process() {
     let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
-    let hub = spawn(config(&listener, state.path()), health());
-    let mut server = accept(&listener);
+    let hub = start(config(&listener, state.path()));
+    let keys = Keys::generate().unwrap();
+    let mut server = accept_as(&listener, &keys).unwrap();
     say(&mut server, &FromHub::Welcome(Welcome::default()));
     say(&mut server, &FromHub::Orders(orders(4)));
     while !matches!(hub.events().recv_timeout(PATIENCE).unwrap(), Event::Orders(_)) {}
     drop(server);
     assert!(matches!(hub.events().recv_timeout(PATIENCE), Ok(Event::Lost { .. })));
-    drop(accept(&listener));
+    drop(accept_as(&listener, &keys).unwrap());
     drop(hub);
-    let again = spawn(config(&listener, state.path()), health());
+    let again = start(config(&listener, state.path()));
     assert_eq!(again.events().recv_timeout(PATIENCE), Ok(Event::Orders(orders(4))));
 }
 
 #[test]
 fn a_cloned_room_comes_back_with_another_id() {
     let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
-    let hub = spawn(config(&listener, state.path()), health());
+    let hub = start(config(&listener, state.path()));
     let mut server = accept(&listener);
     let FromRoom::Hello(first) = heard(&mut server) else { panic!("not a hello") };
     say(&mut server, &FromHub::Cloned);
@@ -90,10 +111,39 @@ fn a_cloned_room_comes_back_with_another_id() {
 #[test]
 fn garbage_from_the_hub_is_skipped() {
     let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
-    let hub = spawn(config(&listener, state.path()), health());
+    let hub = start(config(&listener, state.path()));
     let mut server = accept(&listener);
-    server.send(Message::text("{\"type\":\"orders\",\"serial\":\"many\"}")).unwrap();
-    server.send(Message::binary(vec![0xff; 100])).unwrap();
+    tell(&mut server, "{\"type\":\"orders\",\"serial\":\"many\"}");
+    server.socket.send(Message::text("{\"type\":\"orders\"}")).unwrap();
     say(&mut server, &FromHub::Welcome(Welcome::default()));
     assert!(matches!(hub.events().recv_timeout(PATIENCE), Ok(Event::Connected { .. })));
+}
+
+#[test]
+fn a_room_that_was_let_in_hangs_up_on_a_stranger() {
+    let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
+    let hub = start(config(&listener, state.path()));
+    let keys = Keys::generate().unwrap();
+    let mut server = accept_as(&listener, &keys).unwrap();
+    say(&mut server, &FromHub::Welcome(Welcome::default()));
+    assert!(matches!(hub.events().recv_timeout(PATIENCE), Ok(Event::Connected { .. })));
+    drop(server);
+    let stranger = accept_as(&listener, &Keys::generate().unwrap());
+    assert!(stranger.is_err(), "the room proves nothing to a stranger");
+    let mut server = accept_as(&listener, &keys).unwrap();
+    assert!(matches!(heard(&mut server), FromRoom::Hello(_)));
+}
+
+#[test]
+fn a_room_at_the_door_hears_of_the_streams() {
+    let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
+    let hub = start(config(&listener, state.path()));
+    let mut server = accept(&listener);
+    let streams = vec![Announced { id: "radio".into(), sdp: "v=0\n".into() }];
+    let wait = control::Wait { hub: "Den".into(), code: "123456".into(), streams: streams.clone() };
+    say(&mut server, &FromHub::Wait(wait));
+    let waiting = Event::Waiting { hub: "Den".into(), code: "123456".into() };
+    assert_eq!(hub.events().recv_timeout(PATIENCE), Ok(waiting));
+    assert_eq!(hub.events().recv_timeout(PATIENCE), Ok(Event::Streams(streams)));
+    assert_eq!(kept::trusted(state.path()), None);
 }

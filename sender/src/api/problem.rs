@@ -1,0 +1,104 @@
+//! Errors on the wire: problem details (RFC 9457).
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::house::Refusal;
+use crate::hub::catalogue::ActionError;
+
+/// What went wrong, in words for people and a type for programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem: `/problems/` and one word.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind, in words.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// This very problem, in a sentence.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of a kind.
+    pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or_default().to_owned();
+        Problem { kind: format!("/problems/{kind}"), title, status: status.as_u16(), detail: detail.into() }
+    }
+
+    /// The change is made but not on the disk.
+    pub fn not_kept() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "not-kept", "it is so now, but could not be written to the disk")
+    }
+
+    /// The library has no index yet.
+    pub fn no_such_stream(id: &str) -> Self {
+        Refusal::missing("stream", id).into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, kind, serde_json::to_string(&self).unwrap_or_default()).into_response()
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (status, kind) = match &refusal {
+            Refusal::Missing { .. } => (StatusCode::NOT_FOUND, "missing"),
+            Refusal::AtTheDoor(_) => (StatusCode::CONFLICT, "at-the-door"),
+            Refusal::Full(_) => (StatusCode::CONFLICT, "full"),
+            Refusal::Name | Refusal::Range { .. } | Refusal::Alone => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
+        };
+        Problem::new(status, kind, refusal.to_string())
+    }
+}
+
+impl From<ActionError> for Problem {
+    fn from(error: ActionError) -> Self {
+        let (status, kind) = match &error {
+            ActionError::NotHere(_) => (StatusCode::NOT_FOUND, "missing"),
+            ActionError::Cannot(_) => (StatusCode::CONFLICT, "cannot"),
+        };
+        Problem::new(status, kind, error.to_string())
+    }
+}
+
+/// A JSON body; one that is not as it should be is a problem with a sentence about where and why.
+pub struct Body<T>(pub T);
+
+impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Body(body)),
+            Err(rejection) => Err(unreadable(&rejection)),
+        }
+    }
+}
+
+fn unreadable(rejection: &JsonRejection) -> Problem {
+    // The rejection quotes what it read: a short piece of it is enough.
+    let detail: String = rejection.body_text().chars().take(300).collect();
+    Problem::new(rejection.status(), "unreadable", detail)
+}
+
+/// The answer to a path that leads nowhere.
+pub async fn no_such_place() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "missing", "nothing is here; /api/v1/openapi.json lists what there is")
+}
+
+/// The answer to a method that a path doesn't know.
+pub async fn no_such_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this can't be done here; see /api/v1/openapi.json")
+}

@@ -1,0 +1,131 @@
+//! Streams: what there is, what each plays, and its description.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::{Body, Problem};
+use super::{Api, written};
+use crate::hub::catalogue::{Action, Playback};
+use crate::hub::view::StreamView;
+
+/// A change of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StreamChange {
+    /// Whether rooms may play it. A stream that is off keeps its rooms, which are silent.
+    pub enabled: bool,
+}
+
+/// A piece in the library or in a queue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct TrackView {
+    /// Names it in the library.
+    pub id: String,
+    /// Title.
+    pub title: Option<String>,
+    /// Artist.
+    pub artist: Option<String>,
+    /// Album.
+    pub album: Option<String>,
+    /// Length.
+    pub duration_s: Option<f64>,
+}
+
+/// A search of the library.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+pub struct Search {
+    /// Words to find.
+    #[serde(default)]
+    pub q: String,
+}
+
+/// Every stream, this sender's first, then those heard of others.
+#[utoipa::path(get, path = "/api/v1/streams", tag = "streams", responses((status = 200, body = Vec<StreamView>)))]
+pub async fn list(State(api): State<Api>) -> Json<Vec<StreamView>> {
+    Json(api.hub.view().streams)
+}
+
+/// One stream.
+#[utoipa::path(get, path = "/api/v1/streams/{id}", tag = "streams", params(("id" = String, Path)),
+    responses((status = 200, body = StreamView), (status = 404, body = Problem)))]
+pub async fn one(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<StreamView>, Problem> {
+    let mut streams = api.hub.view().streams.into_iter();
+    Ok(Json(streams.find(|stream| stream.id == id).ok_or_else(|| Problem::no_such_stream(&id))?))
+}
+
+/// Switches a stream on or off.
+#[utoipa::path(patch, path = "/api/v1/streams/{id}", tag = "streams", params(("id" = String, Path)),
+    request_body = StreamChange, responses((status = 204), (status = 404, body = Problem)))]
+pub async fn change(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Body(change): Body<StreamChange>,
+) -> Result<StatusCode, Problem> {
+    api.hub.stream(&id).ok_or_else(|| Problem::no_such_stream(&id))?;
+    let switch = |house: &mut crate::house::House| {
+        house.enable_stream(&id, change.enabled);
+        Ok(())
+    };
+    let ((), disk) = api.hub.change(switch)?;
+    written(disk).await
+}
+
+/// What a stream plays now.
+#[utoipa::path(get, path = "/api/v1/streams/{id}/playback", tag = "streams", params(("id" = String, Path)),
+    responses((status = 200, body = Playback), (status = 404, body = Problem)))]
+pub async fn playback(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Playback>, Problem> {
+    Ok(Json(api.hub.catalogue().playback(&id).ok_or_else(|| Problem::no_such_stream(&id))?))
+}
+
+/// Plays, pauses, skips or seeks, where the stream's source can.
+#[utoipa::path(post, path = "/api/v1/streams/{id}/playback", tag = "streams", params(("id" = String, Path)),
+    request_body = Action,
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn act(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Body(action): Body<Action>,
+) -> Result<StatusCode, Problem> {
+    if let Action::Seek { position_s } = action
+        && !(0.0..=1e6).contains(&position_s)
+    {
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "position_s must be 0 to 1000000"));
+    }
+    api.hub.catalogue().act(&id, action)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a stream plays next.
+#[utoipa::path(get, path = "/api/v1/streams/{id}/queue", tag = "streams", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<TrackView>), (status = 404, body = Problem)))]
+pub async fn queue(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Vec<TrackView>>, Problem> {
+    api.hub.stream(&id).ok_or_else(|| Problem::no_such_stream(&id))?;
+    Ok(Json(api.hub.catalogue().queue(&id)))
+}
+
+/// Finds pieces in the library.
+#[utoipa::path(get, path = "/api/v1/library/search", tag = "streams", params(Search),
+    responses((status = 200, body = Vec<TrackView>)))]
+pub async fn search(State(api): State<Api>, Query(search): Query<Search>) -> Json<Vec<TrackView>> {
+    Json(api.hub.catalogue().search(search.q.trim()))
+}
+
+/// `/streams/ID.sdp`: a stream's session description, for any player that speaks RTP.
+pub async fn description(State(api): State<Api>, Path(file): Path<String>) -> Result<Response, Problem> {
+    let stream = file.strip_suffix(".sdp").and_then(|id| api.hub.stream(id));
+    let stream = stream.ok_or_else(|| Problem::no_such_stream(file.trim_end_matches(".sdp")))?;
+    Ok(([(header::CONTENT_TYPE, "application/sdp")], stream.sdp).into_response())
+}
+
+/// `/streams/ID/artwork`: the cover of what a stream plays.
+pub async fn artwork(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "missing", "what this stream plays has no cover");
+    let artwork = api.hub.catalogue().artwork(&id).ok_or_else(missing)?;
+    let picture = ["image/jpeg", "image/png", "image/gif", "image/webp"].contains(&artwork.mime.as_str());
+    let mime = if picture { artwork.mime } else { "application/octet-stream".to_owned() };
+    Ok(([(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, "no-cache".into())], artwork.bytes).into_response())
+}

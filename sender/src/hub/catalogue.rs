@@ -1,0 +1,127 @@
+//! What the hub needs to know of streams: those of this sender, and those heard of others.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::streams::TrackView;
+
+/// Who sends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// This sender.
+    Here,
+    /// Another sender, heard by its announcement.
+    Heard,
+}
+
+/// A stream, by what changes rarely.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamFacts {
+    /// Names it for machines.
+    pub id: String,
+    /// Names it for people.
+    pub name: String,
+    /// Who sends it.
+    pub origin: Origin,
+    /// Host that announces it.
+    pub sender: String,
+    /// Rate, depth and channels, as in configuration.
+    pub format: String,
+    /// Group and port.
+    pub address: String,
+    /// Session description.
+    pub sdp: String,
+    /// `library`, `pipe`, ...; empty for a stream of others.
+    pub kind: String,
+}
+
+/// What a stream's source does now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Playback {
+    /// `playing`, `paused`, `idle`, `stalled`, `failed`, or `live` for a stream of others.
+    pub state: String,
+    /// Why, when it failed.
+    pub reason: Option<String>,
+    /// Of the track.
+    pub title: Option<String>,
+    /// Of the track.
+    pub artist: Option<String>,
+    /// Of the track.
+    pub album: Option<String>,
+    /// How far into the track.
+    pub position_s: Option<f64>,
+    /// How long the track is.
+    pub duration_s: Option<f64>,
+    /// Where its cover is, on this server.
+    pub artwork: Option<String>,
+    /// Which of `play`, `pause`, `next`, `previous`, `seek` its source understands.
+    pub can: Vec<String>,
+}
+
+/// What a source can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Go on.
+    Play,
+    /// Stay where it is, in silence.
+    Pause,
+    /// To the next track.
+    Next,
+    /// To the start of the track, or the one before.
+    Previous,
+    /// To a position in the track.
+    Seek {
+        /// In seconds from its start.
+        position_s: f64,
+    },
+}
+
+/// Why a source doesn't do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActionError {
+    /// No such stream, or one that is not sent from here.
+    #[error("stream \"{0}\" is not one of this sender's")]
+    NotHere(String),
+    /// Its source doesn't know this.
+    #[error("the source of stream \"{0}\" can't do that")]
+    Cannot(String),
+}
+
+/// A stream's cover art.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artwork {
+    /// MIME type.
+    pub mime: String,
+    /// The picture.
+    pub bytes: Vec<u8>,
+}
+
+/// The streams there are. Called often, from the API's threads; must not wait for anything.
+pub trait Catalogue: Send + Sync + 'static {
+    /// All of them, this sender's first.
+    fn streams(&self) -> Vec<StreamFacts>;
+    /// What a stream's source does now.
+    fn playback(&self, id: &str) -> Option<Playback>;
+    /// Asks a source to do something.
+    fn act(&self, id: &str, action: Action) -> Result<(), ActionError>;
+    /// The cover of what a stream plays.
+    fn artwork(&self, _id: &str) -> Option<Artwork> {
+        None
+    }
+    /// What a stream plays next.
+    fn queue(&self, _id: &str) -> Vec<TrackView> {
+        Vec::new()
+    }
+    /// Pieces of the library that these words fit.
+    fn search(&self, _words: &str) -> Vec<TrackView> {
+        Vec::new()
+    }
+    /// Whether an address is one of this host's.
+    fn is_own_address(&self, _address: IpAddr) -> bool {
+        false
+    }
+}
