@@ -5,7 +5,10 @@
 //! the audio path, and no stream waits for it.
 
 pub mod catalogue;
+mod heard;
+mod own;
 pub mod presence;
+pub mod run;
 pub mod view;
 
 use std::collections::BTreeMap;
@@ -15,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, oneshot};
+pub use unisono_common::config::sender::AutoApprove;
 use unisono_common::control::{Announced, FromHub, Health, Hello, Orders, Streams, VERSION, Wait, Welcome};
 use unisono_common::time::LocalTime;
 use unisono_host::clock;
@@ -29,18 +33,6 @@ use presence::{Link, Presence};
 
 /// So many rooms may wait at the door at once.
 const MOST_AT_THE_DOOR: usize = 32;
-
-/// Which new rooms are let in without anybody's word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AutoApprove {
-    /// None.
-    Never,
-    /// Those on this host.
-    #[default]
-    SameHost,
-    /// All.
-    Always,
-}
 
 /// What the hub is started with.
 #[derive(Clone, Debug, Default)]

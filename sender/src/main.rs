@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use unisono_common::config::sender::SenderConfig;
 use unisono_host::realtime;
 use unisono_sender::cli::{self, CliError, Command};
+use unisono_sender::hub;
 use unisono_sender::service::{self, Service};
 
 const WRONG: u8 = 2;
@@ -44,16 +45,23 @@ fn run(config: &SenderConfig) -> anyhow::Result<ExitCode> {
     if let Err(error) = realtime::lock_memory() {
         info!("{error}");
     }
-    let (_http, service) =
+    let (http, service) =
         match service::listen_http(config.http_listen).and_then(|http| Ok((http, Service::start(config)?))) {
             Ok(started) => started,
             Err(error) => return Ok(wrong(&error)),
         };
-    // The web page and the API are served from here on, at `_http`.
+    let hub = match hub::run::start(config, &service, http) {
+        Ok(hub) => hub,
+        Err(error) => {
+            service.stop();
+            return Ok(wrong(&error));
+        }
+    };
     notify(NotifyState::Ready);
     let signal = signals.forever().next();
     info!(?signal, "sender ends");
     notify(NotifyState::Stopping);
+    drop(hub);
     service.stop();
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use unisono_common::config::{self, Environment};
 
+/// Where the state directory is, or would be: `configured`, or where [`config::state_dir`] finds it.
+pub fn directory(configured: Option<&Path>) -> PathBuf {
+    config::state_dir(configured, &environment())
+}
+
 /// An open state directory, which belongs to this process alone.
 #[derive(Debug)]
 pub struct StateDir {
@@ -48,7 +53,7 @@ impl StateDir {
     /// Opens the state directory of `daemon` ("sender", "receiver") for this process alone and makes it if need be:
     /// `configured`, or where [`config::state_dir`] finds it.
     pub fn open(configured: Option<&Path>, daemon: &str) -> Result<Self, StateError> {
-        let path = config::state_dir(configured, &environment());
+        let path = directory(configured);
         let unusable = |error| StateError::Unusable { path: path.clone(), error };
         fs::create_dir_all(&path).map_err(unusable)?;
         let lock = File::create(path.join(format!("{daemon}.lock"))).map_err(unusable)?;

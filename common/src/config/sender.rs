@@ -25,8 +25,28 @@ pub struct SenderConfig {
     pub ttl: u8,
     /// Where the web page and the API listen.
     pub http_listen: SocketAddr,
+    /// Whether anybody on the network may look; changing always needs a sign-in.
+    pub http_reading_open: bool,
+    /// Names of this host in the network's DNS, for pages opened by them.
+    pub http_names: Vec<String>,
+    /// Names the hub for people; nothing means the host's name.
+    pub hub_name: Option<String>,
+    /// Which new rooms are let in without anybody's word.
+    pub auto_approve: AutoApprove,
     /// The streams, at least one, ids and groups all different.
     pub streams: Vec<StreamConfig>,
+}
+
+/// Which new rooms a hub lets in without anybody's word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AutoApprove {
+    /// None.
+    Never,
+    /// Those on the hub's own host.
+    #[default]
+    SameHost,
+    /// All.
+    Always,
 }
 
 /// One stream.
@@ -109,6 +129,10 @@ impl Default for SenderConfig {
             clock_port: DEFAULT_CLOCK_PORT,
             ttl: 16,
             http_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_HTTP_PORT),
+            http_reading_open: true,
+            http_names: Vec::new(),
+            hub_name: None,
+            auto_approve: AutoApprove::default(),
             streams: vec![StreamConfig::new("music", SourceConfig::Demo)],
         }
     }
@@ -128,7 +152,12 @@ fn read_sender(top: &mut Section<'_>) -> Option<SenderConfig> {
     let state_dir = top.get("state_dir", path);
     let clock_port = top.get("clock_port", integer(0..=65_535));
     let ttl = top.get("ttl", integer(1..=255));
-    let http_listen = top.section("http", "[http]", |http| http.get("listen", listen_address)).flatten();
+    let http = top.section("http", "[http]", |http| {
+        (http.get("listen", listen_address), http.get("reading", reading), http.get("names", names))
+    });
+    let (http_listen, reading_open, http_names) = http.unwrap_or_default();
+    let hub = top.section("hub", "[hub]", |hub| (hub.get("name", label(64)), hub.get("auto_approve", auto_approve)));
+    let (hub_name, auto_approve) = hub.unwrap_or_default();
     let mut number = 0;
     let streams = top.sections("streams", "[[streams]]", |section| {
         number += 1;
@@ -146,6 +175,10 @@ fn read_sender(top: &mut Section<'_>) -> Option<SenderConfig> {
         clock_port: clock_port.unwrap_or(default.clock_port),
         ttl: ttl.unwrap_or(default.ttl),
         http_listen: http_listen.unwrap_or(default.http_listen),
+        http_reading_open: reading_open.unwrap_or(default.http_reading_open),
+        http_names: http_names.unwrap_or_default(),
+        hub_name,
+        auto_approve: auto_approve.unwrap_or_default(),
         streams,
     })
 }
@@ -172,6 +205,31 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
         enabled,
         source: source.unwrap_or(Some(SourceConfig::Demo))?,
     })
+}
+
+/// `reading = "open"` or `"closed"`.
+fn reading(value: &section::Value<'_>) -> Result<bool, String> {
+    match text(value)?.as_str() {
+        "open" => Ok(true),
+        "closed" => Ok(false),
+        typed => Err(format!("\"{typed}\" is neither \"open\" nor \"closed\"")),
+    }
+}
+
+fn auto_approve(value: &section::Value<'_>) -> Result<AutoApprove, String> {
+    match text(value)?.as_str() {
+        "never" => Ok(AutoApprove::Never),
+        "same-host" => Ok(AutoApprove::SameHost),
+        "always" => Ok(AutoApprove::Always),
+        typed => Err(format!("unknown \"{typed}\"; {}", suggestion(typed, &["never", "same-host", "always"]))),
+    }
+}
+
+/// A list of host names.
+fn names(value: &section::Value<'_>) -> Result<Vec<String>, String> {
+    let wrong = || "write a list of host names, such as [\"music.example.org\"]".to_owned();
+    let list = value.as_array().ok_or_else(wrong)?;
+    list.iter().map(|name| name.get_ref().as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }
 
 const SOURCE_TYPES: [&str; 4] = ["library", "pipe", "demo", "tone"];

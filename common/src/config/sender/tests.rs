@@ -82,7 +82,7 @@ fn a_misspelt_key_is_named_with_its_line_and_the_nearest_known_one() {
     );
     assert_eq!(
         complaint("wombat = 1"),
-        "sender.toml:1: unknown key \"wombat\"; it can be interface, playout_delay_ms, state_dir, clock_port, ttl, http, streams"
+        "sender.toml:1: unknown key \"wombat\"; it can be interface, playout_delay_ms, state_dir, clock_port, ttl, http, hub, streams"
     );
 }
 
