@@ -142,6 +142,11 @@ impl JitterBuffer {
         self.read_faded(first, out)
     }
 
+    /// Says that the next read, from `first` on, continues something: it is not faded in but for a gap just before.
+    pub fn continue_at(&mut self, first: i64) {
+        self.since_gap = (1..=FADE as i64).take_while(|back| self.is_present(first - back)).count();
+    }
+
     /// Copies frames as they are, all of which are there; does not move the ring or the fades.
     ///
     /// For what nobody hears: the history that a resampler wants before its first frame.

@@ -217,6 +217,7 @@ impl Session {
         }
         let Self { resampler, jitter, .. } = self;
         resampler.seek(start, |first, out| jitter.peek(first, out));
+        jitter.continue_at(resampler.input_start());
         self.anchor = Some(clock.epoch);
         self.servo = Servo::default();
         self.waiting_since = None;
