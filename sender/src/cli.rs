@@ -4,9 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use unisono_common::config::ConfigError;
 use unisono_common::config::sender::{SenderConfig, SourceConfig, StreamConfig};
+
+use crate::ctl;
+use crate::watch::Watch;
 
 /// Sends music to every room, in step.
 ///
@@ -21,16 +25,30 @@ struct Arguments {
     #[arg(value_name = "MUSIC_DIR")]
     music_dir: Option<PathBuf>,
     #[command(subcommand)]
-    command: Option<Check>,
+    command: Option<Other>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Check {
+enum Other {
     /// Says what is wrong with a configuration file, or nothing.
     CheckConfig {
         /// The file.
         #[arg(value_name = "FILE")]
         file: PathBuf,
+    },
+    /// Shows how the house is, live.
+    Watch(Watch),
+    /// Asks the hub for something.
+    Ctl {
+        #[command(flatten)]
+        hub: ctl::Where,
+        #[command(subcommand)]
+        request: ctl::Request,
+    },
+    /// Prints what a shell needs to complete this program's commands.
+    Completions {
+        /// The shell.
+        shell: Shell,
     },
 }
 
@@ -41,6 +59,10 @@ pub enum Command {
     Run(SenderConfig),
     /// Nothing more: the file was checked and is right.
     Checked,
+    /// Show how the house is.
+    Watch(Watch),
+    /// Ask the hub for something.
+    Ctl(ctl::Where, ctl::Request),
 }
 
 /// Why it can't be done.
@@ -71,9 +93,12 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => CliError::Shown(error.render().to_string()),
         _ => CliError::Usage(sentence(&error.render().to_string())),
     })?;
-    if let Some(Check::CheckConfig { file }) = arguments.command {
-        read(&file)?;
-        return Ok(Command::Checked);
+    match arguments.command {
+        Some(Other::CheckConfig { file }) => return read(&file).map(|_| Command::Checked),
+        Some(Other::Watch(watch)) => return Ok(Command::Watch(watch)),
+        Some(Other::Ctl { hub, request }) => return Ok(Command::Ctl(hub, request)),
+        Some(Other::Completions { shell }) => return Err(CliError::Shown(completions(shell))),
+        None => {}
     }
     let mut config = arguments.config.as_deref().map_or_else(|| Ok(SenderConfig::default()), read)?;
     if let Some(music_dir) = arguments.music_dir {
@@ -84,6 +109,12 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
         config.streams = vec![StreamConfig::new("music", SourceConfig::library(music_dir))];
     }
     Ok(Command::Run(config))
+}
+
+fn completions(shell: Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "unisono-sender", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn read(file: &Path) -> Result<SenderConfig, CliError> {

@@ -19,13 +19,14 @@
 //! - [`hub`]: keeps the [`house`] (rooms, what they play and how loud) in its [`store`], and its rooms' links;
 //! - [`api`]: the hub over HTTP, for pages, programs and rooms;
 //! - [`discovery`]: being found;
-//! - [`client`]: the API from the other side, for the command line.
+//! - [`client`], [`ctl`], [`watch`]: the API from the other side, for the command line.
 
 pub mod announce;
 pub mod api;
 pub mod cli;
 pub mod client;
 pub mod convert;
+pub mod ctl;
 pub mod decode;
 pub mod describe;
 pub mod discovery;
@@ -42,6 +43,7 @@ pub mod streams;
 pub mod timeline;
 pub mod timeserver;
 pub mod transmit;
+pub mod watch;
 
 #[cfg(test)]
 mod testing;

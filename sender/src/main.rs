@@ -14,8 +14,9 @@ use tracing_subscriber::EnvFilter;
 use unisono_common::config::sender::SenderConfig;
 use unisono_host::realtime;
 use unisono_sender::cli::{self, CliError, Command};
-use unisono_sender::hub;
+use unisono_sender::client::ClientError;
 use unisono_sender::service::{self, Service};
+use unisono_sender::{ctl, hub, watch};
 
 const WRONG: u8 = 2;
 
@@ -23,6 +24,8 @@ fn main() -> ExitCode {
     let config = match cli::command(std::env::args_os()) {
         Ok(Command::Run(config)) => config,
         Ok(Command::Checked) => return ExitCode::SUCCESS,
+        Ok(Command::Watch(watch)) => return done(watch::run(&watch)),
+        Ok(Command::Ctl(hub, request)) => return done(ctl::run(&hub, &request).map(|text| print!("{text}"))),
         Err(CliError::Shown(text)) => {
             print!("{text}");
             return ExitCode::SUCCESS;
@@ -69,6 +72,17 @@ fn run(config: &SenderConfig) -> anyhow::Result<ExitCode> {
 /// Outside of systemd there is nobody to notify.
 fn notify(state: NotifyState<'_>) {
     let _ = sd_notify::notify(&[state]);
+}
+
+/// What the hub says to a request.
+fn done(result: Result<(), ClientError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("unisono-sender: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn wrong(error: &dyn std::error::Error) -> ExitCode {

@@ -408,6 +408,38 @@ fn watchers_hear_the_house_at_once_and_of_every_change() {
 }
 
 #[test]
+fn the_command_line_sees_and_changes_the_house() {
+    let served = Served::new(AutoApprove::Always);
+    let mut room = served.room("kitchen1");
+    room.orders();
+    let state = served.state.path().to_str().unwrap();
+    let ctl = |words: &[&str]| {
+        let start = ["unisono-sender", "ctl", "--state-dir", state];
+        match crate::cli::command(start.iter().chain(words).map(std::ffi::OsString::from)) {
+            Ok(crate::cli::Command::Ctl(hub, request)) => crate::ctl::run(&hub, &request),
+            other => panic!("{other:?}"),
+        }
+    };
+    ctl(&["patch", "room KITCHEN1", "TV"]).unwrap();
+    assert_eq!(room.orders().stream.unwrap().id, "tv");
+    ctl(&["volume", "kitchen1", "50%"]).unwrap();
+    assert_eq!(room.orders().volume_db, -15.58);
+    ctl(&["keep", "Evening"]).unwrap();
+    ctl(&["patch", "everywhere", "none"]).unwrap();
+    assert_eq!(room.orders().stream, None);
+    ctl(&["recall", "evening"]).unwrap();
+    assert_eq!(room.orders().stream.unwrap().id, "tv");
+    let rooms = ctl(&["rooms"]).unwrap();
+    assert!(rooms.starts_with("name") && rooms.contains("Room kitchen1  here"), "{rooms}");
+    let json: Value = serde_json::from_str(&ctl(&["rooms", "--json"]).unwrap()).unwrap();
+    assert_eq!(json[0]["id"], "kitchen1");
+    assert!(ctl(&["patch", "attic", "tv"]).unwrap_err().to_string().contains("there is: Room kitchen1"));
+    assert!(ctl(&["volume", "kitchen1", "loud"]).unwrap_err().to_string().contains("0% to 100%"));
+    let picture = crate::watch::picture(&served.local().get("/api/v1/house").unwrap(), &served.local(), 100);
+    assert!(picture.contains("So What") && picture.contains("Room kitchen1"), "{picture}");
+}
+
+#[test]
 fn metrics_tell_of_every_room() {
     let served = Served::new(AutoApprove::Always);
     let mut room = served.room("kitchen1");

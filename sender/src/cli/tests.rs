@@ -7,7 +7,7 @@ fn run(arguments: &[&str]) -> Result<Command, CliError> {
 fn streams(arguments: &[&str]) -> Vec<StreamConfig> {
     match run(arguments).unwrap() {
         Command::Run(config) => config.streams,
-        Command::Checked => panic!("a run"),
+        other => panic!("a run, not {other:?}"),
     }
 }
 
@@ -43,4 +43,13 @@ fn files_are_checked_and_read() {
     fs::write(&file, "tll = 2\n").unwrap();
     let error = run(&["check-config", name]).unwrap_err().to_string();
     assert!(error.ends_with("sender.toml:1: unknown key \"tll\"; did you mean \"ttl\"?"), "{error}");
+}
+
+#[test]
+fn ctl_watch_and_completions_are_read() {
+    assert!(matches!(run(&["ctl", "volume", "Kitchen", "-12"]), Ok(Command::Ctl(..))));
+    assert!(matches!(run(&["ctl", "--hub", "http://den:7680", "rooms", "--json"]), Ok(Command::Ctl(..))));
+    assert!(matches!(run(&["watch", "--once", "--json"]), Ok(Command::Watch(_))));
+    let Err(CliError::Shown(bash)) = run(&["completions", "bash"]) else { panic!("a text") };
+    assert!(bash.contains("unisono-sender") && bash.contains("recall"));
 }

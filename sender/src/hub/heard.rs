@@ -1,0 +1,83 @@
+//! Streams of other senders, heard by their announcements.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use unisono_common::sap::{self, Directory};
+use unisono_common::sdp::Session;
+use unisono_host::clock;
+use unisono_host::interface::Interface;
+use unisono_host::multicast::MulticastReceiver;
+use unisono_host::stop::{self, StopHandle, StopSignal};
+
+/// The thread waits on the first group; the other is looked at this often.
+const LOOK_NS: i64 = 500_000_000;
+
+/// The running thread that listens.
+#[derive(Debug)]
+pub(super) struct Ear {
+    sessions: Sessions,
+    stop: Option<StopHandle>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What is announced now; clones show the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sessions(Arc<Mutex<Vec<Arc<Session>>>>);
+
+impl Sessions {
+    pub(super) fn now(&self) -> Vec<Arc<Session>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Ear {
+    /// Listens on an interface.
+    pub(super) fn open(interface: &Interface) -> io::Result<Self> {
+        let join =
+            |group| MulticastReceiver::join(SocketAddr::new(group, sap::PORT), interface).map_err(io::Error::other);
+        let sockets = [join(sap::GROUP_LOCAL.into())?, join(sap::GROUP_GLOBAL.into())?];
+        let (stop, signal) = stop::pair()?;
+        let sessions = Sessions::default();
+        let told = sessions.clone();
+        let thread = std::thread::Builder::new().name("hear".into()).spawn(move || listen(sockets, &signal, &told))?;
+        Ok(Ear { sessions, stop: Some(stop), thread: Some(thread) })
+    }
+
+    pub(super) fn sessions(&self) -> Sessions {
+        self.sessions.clone()
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen(mut sockets: [MulticastReceiver; 2], stop: &StopSignal, told: &Sessions) {
+    /// Packets of one group in one turn, so that a flood of them doesn't starve the other.
+    const AT_ONCE: usize = 64;
+    let mut directory = Directory::default();
+    let mut buffer = [0; 4096];
+    while !stop.is_raised() {
+        let now = clock::now();
+        let _ = sockets[0].wait(now + LOOK_NS, Some(stop));
+        let mut news = !directory.expire(clock::now()).is_empty();
+        for socket in &mut sockets {
+            for _ in 0..AT_ONCE {
+                let Ok(Some(received)) = socket.receive(&mut buffer) else { break };
+                let events = directory.receive(&buffer[..received.len], clock::now());
+                news |= events.is_ok_and(|events| !events.is_empty());
+            }
+        }
+        if news {
+            *told.0.lock().unwrap_or_else(PoisonError::into_inner) = directory.sessions();
+        }
+    }
+}

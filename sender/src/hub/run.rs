@@ -1,0 +1,86 @@
+//! The hub of a running sender, with everything around it.
+
+use std::io;
+use std::net::{IpAddr, TcpListener};
+
+use unisono_common::config::sender::SenderConfig;
+
+use super::heard::{Ear, Sessions};
+use super::own::Shelf;
+use super::{Hub, HubError, HubSettings};
+use crate::api::door::{DoorSettings, Secrets};
+use crate::api::serve::{self, Server};
+use crate::discovery::{self, Discovery};
+use crate::service::Service;
+
+/// The hub, its server and its name on the network. Dropping it ends all of them; sound goes on.
+pub struct Running {
+    /// The hub.
+    pub hub: Hub,
+    /// Where pages, programs and rooms find it.
+    pub server: Server,
+    /// The path and query of the sign-in link, when this start is the first.
+    pub sign_in: Option<String>,
+    _discovery: Option<Discovery>,
+    _ear: Option<Ear>,
+}
+
+/// Why there is no hub.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The house or the key.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The server.
+    #[error("the web page: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// Starts the hub of `service` at `listener`.
+pub fn start(config: &SenderConfig, service: &Service, listener: TcpListener) -> Result<Running, RunError> {
+    let host = host_name();
+    let ear =
+        Ear::open(&service.interface).inspect_err(|error| tracing::warn!(%error, "other senders are not heard")).ok();
+    let heard = ear.as_ref().map_or_else(Sessions::default, Ear::sessions);
+    let shelf = Shelf::new(config, service.streams.clone(), heard, host.clone());
+    let name = config.hub_name.clone().unwrap_or_else(|| host.clone());
+    let settings = HubSettings { name, auto_approve: config.auto_approve };
+    let state_dir = service.state.path();
+    let hub = Hub::open(state_dir, settings, Box::new(shelf))?;
+    let door = DoorSettings { reading_open: config.http_reading_open, names: config.http_names.clone() };
+    let server = serve::spawn(hub.clone(), door, listener, state_dir)?;
+    let address = server.address();
+    // Rooms on other hosts can't reach a hub that listens on loopback alone, so they must not find it either.
+    let interface = if address.ip().is_loopback() { "lo" } else { service.interface.name.as_str() };
+    let discovery = discovery::register(hub.name(), &hub.id(), address.port(), Some(interface));
+    let discovery = discovery.inspect_err(|error| tracing::warn!("{error}")).ok();
+    let sign_in = first_link(&hub);
+    if let Some(path) = &sign_in {
+        // Printed, not logged: a log is kept and read by others.
+        eprintln!("To change what plays, sign in once: http://{}:{}{path}", shown(address.ip(), &host), address.port());
+    }
+    Ok(Running { hub, server, sign_in, _discovery: discovery, _ear: ear })
+}
+
+/// A sign-in link is made at the first start only; only its hash is kept.
+fn first_link(hub: &Hub) -> Option<String> {
+    if hub.secrets(Secrets::has_token) {
+        return None;
+    }
+    let (token, _) = hub.change_secrets(Secrets::new_token);
+    Some(format!("/sign-in?token={token}"))
+}
+
+/// How this host is called in an address that somebody types.
+fn shown(ip: IpAddr, host: &str) -> String {
+    match ip {
+        ip if ip.is_unspecified() => format!("{host}.local"),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        IpAddr::V4(ip) => ip.to_string(),
+    }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "hub".to_owned() } else { name.trim().to_owned() }
+}
