@@ -140,11 +140,22 @@ impl Runner {
     fn run(mut self) {
         let Some(keys) = self.keys() else { return };
         let mut pause = Self::FIRST_PAUSE;
+        let mut choice = seek::Choice::default();
         while !self.stopped() {
-            match self.find_and_serve(&keys) {
+            match self.find_and_serve(&keys, &mut choice) {
                 // The link was up: its hub restarts, most likely, so try again soon.
                 Ok(()) => pause = Self::FIRST_PAUSE,
                 Err(error) => {
+                    match error {
+                        link::LinkError::Stranger(address) => {
+                            if !std::mem::replace(&mut choice.warned, true) {
+                                tracing::warn!("{error}");
+                            }
+                            choice.shunned.push(address);
+                        }
+                        // Nobody else answers: whom we passed by may be another one now.
+                        _ => choice.shunned.clear(),
+                    }
                     tracing::debug!(%error, "no hub yet");
                     self.sleep(pause);
                     pause = (pause * 2).min(Self::LONGEST_PAUSE);
@@ -154,10 +165,10 @@ impl Runner {
     }
 
     /// One attempt. `Ok` when a hub had answered `Hello`, even if the link broke later.
-    fn find_and_serve(&mut self, keys: &Keys) -> Result<(), link::LinkError> {
-        let trusted = kept::trusted(&self.settings.state_dir);
-        let address = seek::seek(&self.settings, &self.stop)?;
-        let mut link = link::Link::dial(&address, keys, trusted.as_deref())?;
+    fn find_and_serve(&mut self, keys: &Keys, choice: &mut seek::Choice) -> Result<(), link::LinkError> {
+        choice.trusted = kept::trusted(&self.settings.state_dir);
+        let address = seek::seek(&self.settings, choice, &self.stop)?;
+        let mut link = link::Link::dial(&address, keys, choice.trusted.as_deref())?;
         link.send_hello(self.hello())?;
         let reason = match link.serve(self) {
             link::End::BeforeWelcome(error) => return Err(error),

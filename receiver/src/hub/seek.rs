@@ -16,16 +16,35 @@ use super::query::{self, Found};
 /// How long an answer is waited for; a responder answers a one-shot question at once.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// Address of the hub as `host:port`, by configuration or by asking the network once.
-pub(super) fn seek(settings: &HubSettings, stop: &AtomicBool) -> Result<String, LinkError> {
-    match &settings.hub {
-        HubConfig::Url(url) => Ok(url.trim_start_matches("http://").to_owned()),
-        HubConfig::None => Err(LinkError::NoHub),
-        HubConfig::Auto => ask(settings.interface.as_deref(), stop).map(|found| found.address.to_string()),
+/// Which of the hubs that answer will do.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    /// Key of the hub that the room belongs to.
+    pub(super) trusted: Option<String>,
+    /// Addresses that turned out to be strangers'.
+    pub(super) shunned: Vec<SocketAddr>,
+    /// The log has a word about strangers.
+    pub(super) warned: bool,
+}
+
+impl Choice {
+    /// A hub's id is the beginning of its key. Anybody can claim one; the handshake proves it.
+    fn will_do(&self, found: &Found) -> bool {
+        let claims = |key: &String| found.hub_id.as_deref().is_none_or(|id| key.starts_with(id));
+        !self.shunned.contains(&found.address) && self.trusted.as_ref().is_none_or(claims)
     }
 }
 
-fn ask(interface: Option<&str>, stop: &AtomicBool) -> Result<Found, LinkError> {
+/// Address of the hub as `host:port`, by configuration or by asking the network once.
+pub(super) fn seek(settings: &HubSettings, choice: &Choice, stop: &AtomicBool) -> Result<String, LinkError> {
+    match &settings.hub {
+        HubConfig::Url(url) => Ok(url.trim_start_matches("http://").to_owned()),
+        HubConfig::None => Err(LinkError::NoHub),
+        HubConfig::Auto => ask(settings.interface.as_deref(), choice, stop).map(|found| found.address.to_string()),
+    }
+}
+
+fn ask(interface: Option<&str>, choice: &Choice, stop: &AtomicBool) -> Result<Found, LinkError> {
     let sockets: Vec<UdpSocket> = local_addresses(interface).into_iter().filter_map(|ip| ask_on(ip).ok()).collect();
     if sockets.is_empty() {
         return Err(LinkError::NoInterface(interface.unwrap_or("any").to_owned()));
@@ -37,7 +56,8 @@ fn ask(interface: Option<&str>, stop: &AtomicBool) -> Result<Found, LinkError> {
         for socket in &sockets {
             socket.set_read_timeout(Some(slice.max(Duration::from_millis(1))))?;
             let Ok((length, from)) = socket.recv_from(&mut packet) else { continue };
-            if let Some(found) = query::answers(&packet[..length], SERVICE, from.ip()).into_iter().next() {
+            let found = query::answers(&packet[..length], SERVICE, from.ip());
+            if let Some(found) = found.into_iter().find(|found| choice.will_do(found)) {
                 return Ok(found);
             }
         }
@@ -62,4 +82,24 @@ fn ask_on(ip: Ipv4Addr) -> std::io::Result<UdpSocket> {
     socket.bind(&SocketAddr::from((ip, 0)).into())?;
     socket.send_to(&query::question(SERVICE), &query::GROUP.into())?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_asks_for_its_own_hub_and_passes_strangers_by() {
+        let found = |id: &str, port| Found {
+            instance: "den".into(),
+            address: SocketAddr::from(([10, 0, 0, 1], port)),
+            hub_id: Some(id.into()),
+        };
+        assert!(Choice::default().will_do(&found("beef", 1)));
+        let shunned = vec![SocketAddr::from(([10, 0, 0, 1], 2))];
+        let choice = Choice { trusted: Some("cafe0123".into()), shunned, warned: false };
+        assert!(choice.will_do(&found("cafe", 1)));
+        assert!(!choice.will_do(&found("beef", 1)), "another hub");
+        assert!(!choice.will_do(&found("cafe", 2)), "one that lied");
+    }
 }
