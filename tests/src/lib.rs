@@ -1,3 +1,36 @@
-//! The system seen from outside: simulations in virtual time, end-to-end tests and the measuring rig.
+//! The system seen from outside: its own measuring rig, and what the end-to-end tests share.
+//!
+//! In the order in which a measurement goes:
+//!
+//! - [`signals`]: what is played;
+//! - [`feeder`]: puts it into a sender's pipe;
+//! - [`namespaces`], [`processes`]: hosts on a switch, and programs on them;
+//! - [`instruments`]: what makes a program believe in a host clock that is off, and in a sound card that is;
+//! - [`house`], [`snapcast`], [`player`]: Unisono, Snapcast and the least of players in such a house;
+//! - [`records`]: what a simulated card put on its analog output;
+//! - [`analysis`]: where each room was in the signal, and how far apart they were; pure;
+//! - [`stalls`]: what the machine itself did meanwhile;
+//! - [`plot`]: offset of each room against time;
+//! - [`truth`]: the clock that all of this is measured by.
+//!
+//! Beside it, [`simulation`]: the pure cores in virtual time.
+//!
+//! The rig is `cargo run --release -p unisono-tests --bin rig -- --help`.
 
+pub mod analysis;
+pub mod feeder;
+pub mod house;
+pub mod instruments;
+pub mod namespaces;
+pub mod player;
+pub mod plot;
+pub mod processes;
+pub mod records;
+pub mod signals;
 pub mod simulation;
+pub mod snapcast;
+pub mod stalls;
+pub mod truth;
+
+/// Above this, a sample is sound and not silence or dither; full scale is 1.
+pub const AUDIBLE: f64 = 1e-3;

@@ -1,0 +1,159 @@
+//! A house in one machine: hosts in network namespaces on one switch. Nothing leaves the machine.
+//!
+//! The names carry the process that made them, so that runs side by side don't meet; what a killed run left behind is
+//! removed by the next. Inside, every house has the same addresses: `srv` is 10.77.0.1 and room N is 10.77.0.(10 + N), each
+//! on its `eth0`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const PREFIX: &str = "unisono-";
+const MOUNTS: &str = "/run/netns";
+
+/// Address of the host `srv`.
+pub const SERVER_ADDRESS: &str = "10.77.0.1";
+
+/// The hosts of a house; removed when dropped.
+#[derive(Debug)]
+pub struct Network {
+    names: Vec<String>,
+}
+
+/// Why there is no house.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Only root may make namespaces.
+    #[error("network namespaces need root; run with sudo")]
+    NotRoot,
+    /// No iproute2.
+    #[error("`ip` can't be run (Debian: apt install iproute2): {0}")]
+    NoIp(std::io::Error),
+    /// The kernel or iproute2 refused.
+    #[error("ip {command}: {message}")]
+    Refused {
+        /// What was asked for.
+        command: String,
+        /// What it said.
+        message: String,
+    },
+}
+
+impl Network {
+    /// Makes `srv` and `rooms` rooms. A host may be told that packets to it pass a slow or bad link with [`Network::shape`].
+    pub fn new(rooms: usize) -> Result<Network, NetworkError> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // SAFETY: geteuid has no preconditions.
+        if unsafe { libc::geteuid() } != 0 {
+            return Err(NetworkError::NotRoot);
+        }
+        sweep();
+        let house = format!("{PREFIX}{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut network = Network { names: vec![] };
+        let switch = network.add(&house, "sw")?;
+        ip(None, "link set lo up", &switch)?;
+        ip(None, "link add br0 type bridge mcast_snooping 0", &switch)?;
+        ip(None, "link set br0 up", &switch)?;
+        let address = |room: usize| if room == 0 { SERVER_ADDRESS.into() } else { format!("10.77.0.{}", 10 + room) };
+        for room in 0..=rooms {
+            let host = network.add(&house, &if room == 0 { "srv".into() } else { format!("r{room}") })?;
+            let port = format!("port{room}");
+            ip(None, &format!("link add eth0 type veth peer name {port} netns {switch}"), &host)?;
+            ip(None, &format!("addr add {}/24 brd + dev eth0", address(room)), &host)?;
+            ip(None, "link set lo up", &host)?;
+            ip(None, "link set eth0 up", &host)?;
+            ip(None, "route add default via 10.77.0.254", &host)?;
+            ip(None, &format!("link set {port} master br0 up"), &switch)?;
+        }
+        Ok(network)
+    }
+
+    fn add(&mut self, house: &str, host: &str) -> Result<String, NetworkError> {
+        let name = format!("{house}-{host}");
+        ip(Some("netns"), &format!("add {name}"), "")?;
+        self.names.push(name.clone());
+        Ok(name)
+    }
+
+    /// The namespace of `srv` or of `r1`, `r2`, ...
+    pub fn host(&self, host: &str) -> Option<PathBuf> {
+        let suffix = format!("-{host}");
+        self.names.iter().find(|name| name.ends_with(&suffix)).map(|name| Path::new(MOUNTS).join(name))
+    }
+
+    /// Lets what the switch sends to room `room` pass netem with `options`, such as `loss 1%` or `delay 2ms 1ms`.
+    pub fn shape(&self, room: usize, options: &str) -> Result<(), NetworkError> {
+        let run = Command::new("tc")
+            .args(["-n", &self.names[0], "qdisc", "replace", "dev", &format!("port{room}"), "root", "netem"])
+            .args(options.split_whitespace())
+            .output();
+        finish(run, &format!("netem {options}"))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for name in self.names.iter().rev() {
+            let _ = Command::new("ip").args(["netns", "del", name]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// Runs `ip -n HOST COMMAND`, or `ip OBJECT COMMAND` outside of any namespace.
+fn ip(object: Option<&str>, command: &str, host: &str) -> Result<(), NetworkError> {
+    let mut run = Command::new("ip");
+    match object {
+        Some(object) => run.arg(object),
+        None => run.args(["-n", host]),
+    };
+    finish(run.args(command.split_whitespace()).output(), command)
+}
+
+fn finish(output: std::io::Result<std::process::Output>, command: &str) -> Result<(), NetworkError> {
+    let output = output.map_err(NetworkError::NoIp)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let message = String::from_utf8_lossy(&output.stderr).trim().to_string();
+    Err(NetworkError::Refused { command: command.into(), message })
+}
+
+/// Removes the namespaces of processes that are no more.
+fn sweep() {
+    for entry in std::fs::read_dir(MOUNTS).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let Some((pid, _)) = rest.split_once('x') else { continue };
+        if pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists() {
+            let _ = Command::new("ip").args(["netns", "del", &name]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// Opens a namespace for [`enter`].
+pub(crate) fn open(namespace: &Path) -> std::io::Result<File> {
+    File::open(namespace)
+}
+
+/// Moves the calling thread into a namespace.
+pub(crate) fn enter(namespace: &File) -> std::io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open for as long as `namespace` is borrowed.
+    match unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Writes a line to a file in /proc or /sys as seen from `namespace`.
+pub fn set_in(namespace: &Path, file: &Path, value: &str) -> std::io::Result<()> {
+    let namespace = open(namespace)?;
+    let (file, value) = (file.to_path_buf(), value.to_string());
+    let write = move || {
+        enter(&namespace)?;
+        std::fs::OpenOptions::new().write(true).open(file)?.write_all(value.as_bytes())
+    };
+    std::thread::spawn(write).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,64 @@
+//! How often does the machine itself stop? A virtual machine's host may take the processor away for tens of milliseconds;
+//! what is heard then is no player's fault, so every gap is read beside this count.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::{processes, truth};
+
+const PRIORITY: i32 = 90;
+const NAP: Duration = Duration::from_millis(1);
+
+/// Naps of a millisecond that took longer.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Stalls {
+    /// By more than 10 ms.
+    pub over_10_ms: u32,
+    /// By more than 20 ms.
+    pub over_20_ms: u32,
+    /// By more than 40 ms.
+    pub over_40_ms: u32,
+    /// The longest, in milliseconds.
+    pub worst_ms: f64,
+}
+
+/// Counts stalls from its start to [`Watch::finish`].
+#[derive(Debug)]
+pub struct Watch {
+    end: Arc<AtomicBool>,
+    thread: JoinHandle<Stalls>,
+}
+
+impl Watch {
+    /// Starts to count, above everything else that runs.
+    pub fn start() -> Watch {
+        let end = Arc::new(AtomicBool::new(false));
+        let stop = end.clone();
+        Watch { end, thread: std::thread::spawn(move || count(&stop)) }
+    }
+
+    /// The count.
+    pub fn finish(self) -> Stalls {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+fn count(stop: &AtomicBool) -> Stalls {
+    let _ = processes::real_time(PRIORITY);
+    let mut stalls = Stalls::default();
+    let mut last_ns = truth::now_ns();
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(NAP);
+        let now_ns = truth::now_ns();
+        let late_ms = (now_ns - last_ns) as f64 / 1e6 - NAP.as_secs_f64() * 1e3;
+        last_ns = now_ns;
+        stalls.worst_ms = stalls.worst_ms.max(late_ms);
+        stalls.over_10_ms += u32::from(late_ms > 10.0);
+        stalls.over_20_ms += u32::from(late_ms > 20.0);
+        stalls.over_40_ms += u32::from(late_ms > 40.0);
+    }
+    stalls
+}
