@@ -1,0 +1,171 @@
+//! The measuring rig: a house in one machine, with host clocks and sound cards that are off, and a true ear.
+//!
+//! `rig accuracy` fills in the table of docs/accuracy.md; `rig --help` tells the rest. Needs root (namespaces), a C
+//! compiler with ALSA's headers, and iproute2; touches no network but its own.
+
+mod report;
+mod run;
+mod scenes;
+mod start;
+mod tone;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use unisono_tests::signals::{self, NOISE_PERIOD};
+use unisono_tests::{house, player, truth};
+
+use run::{Bench, System};
+use scenes::Scene;
+
+/// Measures how far apart rooms play, at the analog outputs of simulated sound cards.
+#[derive(Debug, Parser)]
+#[command(name = "rig", arg_required_else_help = true)]
+struct Options {
+    /// Lists the scenes and ends.
+    #[arg(long)]
+    list: bool,
+    /// Rooms in the house.
+    #[arg(long, default_value_t = 3, global = true, value_parser = clap::value_parser!(u8).range(2..=30))]
+    rooms: u8,
+    /// Seconds that each scene is played for.
+    #[arg(long, default_value_t = 60, global = true)]
+    seconds: u64,
+    /// Playout delay, in milliseconds.
+    #[arg(long, default_value_t = 250, global = true)]
+    delay: u32,
+    /// Added to each receiver's configuration, such as 'quality = "high"'.
+    #[arg(long, default_value = "", global = true)]
+    extra: String,
+    /// Where tables, plots and logs go.
+    #[arg(long, default_value = "target/rig", global = true)]
+    out: PathBuf,
+    /// Keeps the cards' records there too.
+    #[arg(long, global = true)]
+    keep: bool,
+    /// Directory of unisono-sender and unisono-receiver; without it they are built first.
+    #[arg(long, global = true)]
+    binaries: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Task>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// The accuracy table: spread between rooms in each scene.
+    Accuracy {
+        /// Only this scene; may be given again.
+        #[arg(long)]
+        only: Vec<String>,
+        /// Snapcast beside it, in the same house.
+        #[arg(long)]
+        snapcast: bool,
+    },
+    /// What the rig itself can resolve: a bare player that knows the true time.
+    Floor,
+    /// A sine: distortion, sidebands, steadiness of pitch.
+    Tone,
+    /// One long run with host clocks and cards that are off.
+    Soak,
+    /// Receivers that start while the stream plays: how soon do they sound, and how far off?
+    Start {
+        /// How many times.
+        #[arg(long, default_value_t = 10)]
+        times: usize,
+    },
+    /// The bare player that `floor` runs in each room.
+    #[command(hide = true)]
+    Player {
+        /// True time of the signal's frame 0, in nanoseconds.
+        #[arg(long)]
+        zero: i64,
+        /// The card's pointer grain, in frames.
+        #[arg(long)]
+        grain: u32,
+    },
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    truth::catch_signals()?;
+    if options.list {
+        scenes::all(usize::from(options.rooms)).iter().for_each(|s| println!("{:<10} {}", s.name, s.title));
+        return Ok(());
+    }
+    if let Some(Task::Player { zero, grain }) = options.command {
+        return player::play("simcard", &signals::noise(48_000, NOISE_PERIOD, scenes::SEED), zero, grain);
+    }
+    let binaries = match (&options.binaries, &options.command) {
+        (Some(dir), _) => dir.canonicalize().with_context(|| format!("--binaries {}", dir.display()))?,
+        (None, Some(Task::Floor)) => PathBuf::new(),
+        (None, _) => build()?,
+    };
+    std::fs::create_dir_all(&options.out).with_context(|| format!("--out {}", options.out.display()))?;
+    let bench = Bench::new(&options.out.canonicalize()?, &binaries, options.keep)?.playing(
+        Duration::from_secs(options.seconds),
+        options.delay,
+        &options.extra,
+    );
+    match options.command {
+        Some(Task::Accuracy { only, snapcast }) => {
+            let mut systems = vec![System::Unisono];
+            systems.extend(snapcast.then_some(System::Snapcast));
+            accuracy(&bench, &choose(usize::from(options.rooms), &only)?, &systems)
+        }
+        Some(Task::Floor) => accuracy(&bench, &scenes::grains(usize::from(options.rooms))[..2], &[System::Bare]),
+        Some(Task::Soak) => {
+            accuracy(&bench, &choose(usize::from(options.rooms), &["drift".into()])?, &[System::Unisono])
+        }
+        Some(Task::Tone) => tone::measure(&bench),
+        Some(Task::Start { times }) => start::measure(&bench, times),
+        Some(Task::Player { .. }) | None => Ok(()),
+    }
+}
+
+fn accuracy(bench: &Bench, scenes: &[Scene], systems: &[System]) -> Result<()> {
+    let signal = Arc::new(signals::noise(48_000, NOISE_PERIOD, scenes::SEED));
+    let mut table = report::Table::begin();
+    for scene in scenes {
+        let mut outcomes = vec![];
+        for &system in systems {
+            let outcome = bench.run(system, scene, &signal)?;
+            if truth::interrupted() {
+                return Ok(());
+            }
+            table.row(&outcome);
+            outcomes.push(outcome);
+        }
+        report::plot(bench.out(), scene, &outcomes)?;
+        table.add(outcomes);
+        table.save(bench.out())?;
+    }
+    println!("\nTable and plots: {}", bench.out().display());
+    Ok(())
+}
+
+fn choose(rooms: usize, only: &[String]) -> Result<Vec<Scene>> {
+    let all = scenes::all(rooms);
+    let known = all.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
+    for name in only {
+        anyhow::ensure!(all.iter().any(|s| s.name == name), "there is no scene \"{name}\"; there are {known}");
+    }
+    let wanted =
+        |s: &Scene| if only.is_empty() { s.target_us.is_some() } else { only.iter().any(|name| name == s.name) };
+    Ok(all.into_iter().filter(wanted).collect())
+}
+
+/// Builds the programs as this one was built: cargo builds no other package's programs beside it.
+fn build() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "-p", "unisono-sender", "-p", "unisono-receiver"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    anyhow::ensure!(command.status().context("cargo build")?.success(), "unisono doesn't build");
+    house::binaries()
+}

@@ -1,0 +1,129 @@
+//! A receiver that starts while the stream plays: how soon does it sound, and how far off is it then?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use unisono_tests::analysis::{Finder, Quantiles};
+use unisono_tests::feeder::Feeder;
+use unisono_tests::house::Stream;
+use unisono_tests::records::Record;
+use unisono_tests::signals::{self, NOISE_PERIOD, Signal};
+use unisono_tests::{AUDIBLE, truth};
+
+use crate::run::{Bench, stop};
+use crate::scenes;
+
+/// Windows are short, for the first sound is what matters.
+const WINDOW_S: f64 = 0.05;
+
+/// The fade-in, which carries too little energy to be placed.
+const FADE_S: f64 = 0.01;
+
+/// What each start is watched for, in seconds.
+const WATCHED: Duration = Duration::from_secs(8);
+
+/// One start.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Start {
+    /// From the start of the process to the first sound, in milliseconds.
+    first_sound_ms: f64,
+    /// Offset from the room that has played all along, in microseconds: at the first sound, the largest until 3 s after it,
+    /// and the largest from then on.
+    at_first_us: f64,
+    until_3_s_us: f64,
+    after_3_s_us: f64,
+}
+
+/// Starts room 2 again and again while room 1 plays.
+pub(crate) fn measure(bench: &Bench, times: usize) -> Result<()> {
+    let signal = Arc::new(signals::noise(48_000, NOISE_PERIOD, scenes::SEED));
+    let scene = scenes::all(2).into_iter().find(|s| s.name == "drift").context("there is a scene named drift")?;
+    let stage = bench.stage("start", 2)?;
+    let fifo = stage.dir.join("in.fifo");
+    let feeder = Feeder::start(&fifo, signal.clone(), 2)?;
+    let source = format!("{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\" }}");
+    let stream = Stream { format: "48000:16:2", source, playout_delay_ms: bench.delay_ms };
+    let mut lasting =
+        vec![stage.house.start_sender(&stream)?, stage.house.start_receiver(1, &scene.rooms[0], "u1", &bench.extra)?];
+    truth::pause(Duration::from_secs(8));
+    let mut started = vec![];
+    for i in 0..times {
+        let name = format!("u2-{i}");
+        let process = stage.house.start_receiver(2, &scene.rooms[1], &name, &bench.extra)?;
+        started.push((name, process.started_ns()));
+        truth::pause(WATCHED);
+        stop(&mut [process]).iter().for_each(|what| println!("start {i}: {what}"));
+        if truth::interrupted() {
+            return Ok(());
+        }
+    }
+    stop(&mut lasting).iter().for_each(|what| println!("{what}"));
+    drop(feeder);
+    let reference = Record::open(&stage.dir.join("u1"))?;
+    println!(
+        "{:>5} {:>16} {:>14} {:>14} {:>14}",
+        "start", "first sound ms", "error then us", "worst to 3 s", "worst after"
+    );
+    let mut starts = vec![];
+    for (i, (name, started_ns)) in started.iter().enumerate() {
+        let record = Record::open(&stage.dir.join(name))?;
+        let Some(start) = judge(&signal, &reference, &record, *started_ns) else {
+            println!("{i:>5} never sounded with room 1");
+            continue;
+        };
+        println!(
+            "{i:>5} {:>16.0} {:>14.2} {:>14.2} {:>14.2}",
+            start.first_sound_ms, start.at_first_us, start.until_3_s_us, start.after_3_s_us
+        );
+        starts.push(start);
+    }
+    summary(&starts, bench.delay_ms);
+    std::fs::write(bench.out().join("start.json"), serde_json::to_string_pretty(&starts)?)?;
+    bench.put_away(&stage, &signal)
+}
+
+fn judge(signal: &Signal, reference: &Record, record: &Record, started_ns: i64) -> Option<Start> {
+    let rate = f64::from(signal.rate);
+    let length = (WINDOW_S * rate) as usize;
+    let mut finder = Finder::new(signal, length);
+    let first_ns = record.first_sound(i64::MIN, AUDIBLE)?;
+    let end_ns = record.segments.last()?.end_ns();
+    let (mut errors, mut hint) = (vec![], None);
+    let mut t_ns = first_ns + (FADE_S * 1e9) as i64;
+    while t_ns + ((WINDOW_S + FADE_S) * 1e9) as i64 * 2 < end_ns {
+        let own = reference.heard(t_ns, length, rate).and_then(|sound| finder.locate(&sound, hint));
+        hint = own.map(|fix| fix.position);
+        let other = record.heard(t_ns, length, rate).and_then(|sound| finder.locate(&sound, hint));
+        if let (Some(own), Some(other)) = (own, other) {
+            errors.push(((t_ns - first_ns) as f64 / 1e9, (other.position - own.position) / rate * 1e6));
+        }
+        hint = hint.map(|p| p + WINDOW_S * rate);
+        t_ns += (WINDOW_S * 1e9) as i64;
+    }
+    let worst = |from: f64, to: f64| {
+        let within = errors.iter().filter(|(t, _)| (from..to).contains(t));
+        within.map(|(_, e)| e.abs()).fold(0.0, f64::max)
+    };
+    Some(Start {
+        first_sound_ms: (first_ns - started_ns) as f64 / 1e6,
+        at_first_us: errors.first()?.1,
+        until_3_s_us: worst(0.0, 3.0),
+        after_3_s_us: worst(3.0, f64::MAX),
+    })
+}
+
+fn summary(starts: &[Start], delay_ms: u32) {
+    let of = |value: fn(&Start) -> f64| Quantiles::of(starts.iter().map(value).collect());
+    let first = of(|s| s.first_sound_ms);
+    println!(
+        "first sound: median {:.0} ms, worst {:.0} ms (playout delay {delay_ms} ms); error then: worst {:.1} us; \
+         to 3 s: worst {:.1} us; after: worst {:.1} us",
+        first.median,
+        first.max,
+        of(|s| s.at_first_us.abs()).max,
+        of(|s| s.until_3_s_us).max,
+        of(|s| s.after_3_s_us).max
+    );
+}
