@@ -148,7 +148,7 @@ impl Survey {
             (skip..self.times.len()).filter_map(|i| Some((i, self.spread_us(i)?))).collect();
         let settled = |limit: f64| {
             let all = || (0..self.times.len()).filter_map(|i| Some((i, self.spread_us(i)?)));
-            let last_bad = all().filter(|(_, s)| *s >= limit).next_back();
+            let last_bad = all().rfind(|(_, s)| *s >= limit);
             let good = all().find(|(i, _)| last_bad.is_none_or(|(bad, _)| *i > bad));
             (limit, good.map(|(i, _)| self.times[i] - WINDOW_S / 2.0))
         };

@@ -133,9 +133,6 @@ fn accuracy(bench: &Bench, scenes: &[Scene], systems: &[System]) -> Result<()> {
         let mut outcomes = vec![];
         for &system in systems {
             let outcome = bench.run(system, scene, &signal)?;
-            if truth::interrupted() {
-                return Ok(());
-            }
             table.row(&outcome);
             outcomes.push(outcome);
         }

@@ -130,6 +130,7 @@ impl Bench {
         let watch = Watch::start();
         truth::pause(self.duration);
         let stalls = watch.finish();
+        anyhow::ensure!(!truth::interrupted(), "ended before the scene {} was over", scene.name);
         let mut usage: Vec<Usage> = programs.iter().map(Process::usage).collect();
         let server = if system == System::Bare { Usage::default() } else { usage.remove(0) };
         drop(load);

@@ -55,9 +55,7 @@ pub(crate) fn measure(bench: &Bench, times: usize) -> Result<()> {
         started.push((name, process.started_ns()));
         truth::pause(WATCHED);
         stop(&mut [process]).iter().for_each(|what| println!("start {i}: {what}"));
-        if truth::interrupted() {
-            return Ok(());
-        }
+        anyhow::ensure!(!truth::interrupted(), "ended before the last start");
     }
     stop(&mut lasting).iter().for_each(|what| println!("{what}"));
     drop(feeder);

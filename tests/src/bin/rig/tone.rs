@@ -37,6 +37,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
     let watch = Watch::start();
     truth::pause(bench.duration);
     let stalls = watch.finish();
+    anyhow::ensure!(!truth::interrupted(), "ended before the tone was over");
     stop(&mut programs).iter().for_each(|what| println!("{what}"));
     drop(feeder);
     println!(
