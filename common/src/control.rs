@@ -244,11 +244,11 @@ pub struct Health {
     pub uptime_s: f64,
     /// How late the DAC's output is against the shared clock now, in microseconds; negative is early.
     pub offset_us: Option<f64>,
-    /// The largest magnitude of `offset_us` since the last report.
+    /// The largest magnitude of `offset_us` in the last one to two seconds.
     pub offset_peak_us: Option<f64>,
     /// One standard deviation of the clock's estimate, in microseconds.
     pub clock_sigma_us: Option<f64>,
-    /// Median round trip of the last exchanges with the clock, in microseconds.
+    /// Round trip of the last exchange with the clock, in microseconds.
     pub rtt_us: Option<f64>,
     /// Where time stamps are taken: `kernel`, `user`, ...
     pub stamps: String,

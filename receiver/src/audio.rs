@@ -47,12 +47,13 @@ impl Audio {
     /// # Errors
     /// when the card is unfit, now and for ever. A card that is only absent is waited for.
     pub fn spawn(config: &OutputConfig, notify: impl Fn(AudioEvent) + Send + 'static) -> Result<Self, CardError> {
-        let first = match &config.device {
-            Some(OutputDevice::Cpal(name)) => {
+        let device = output::pick(config);
+        let first = match &device {
+            OutputDevice::Cpal(name) => {
                 cpal::check(name)?;
                 None
             }
-            _ => match output::open(config) {
+            _ => match output::open(&device, config.latency_us) {
                 Err(error) if !error.is_passing() => return Err(error),
                 Err(error) => {
                     notify(AudioEvent::Lost(error));
@@ -67,7 +68,7 @@ impl Audio {
         let told = LocalTime::default();
         let link = Link { commands: commands_out, retired: retired_in, telemetry: telemetry_in, told };
         let stop = Arc::new(AtomicBool::new(false));
-        let worker = Worker { config: config.clone(), link: Some(link), stop: Arc::clone(&stop) };
+        let worker = Worker { device, config: config.clone(), link: Some(link), stop: Arc::clone(&stop) };
         let thread = std::thread::Builder::new()
             .name("audio".into())
             .spawn(move || worker.run(first, notify))
@@ -105,6 +106,7 @@ impl Drop for Audio {
 }
 
 struct Worker {
+    device: OutputDevice,
     config: OutputConfig,
     /// Always there, but while cpal's callback has it.
     link: Option<Link>,
@@ -128,7 +130,7 @@ impl Worker {
     }
 
     fn play(&mut self, card: Option<Box<dyn Card + Send>>, notify: &impl Fn(AudioEvent)) -> Result<(), CardError> {
-        if let Some(OutputDevice::Cpal(name)) = &self.config.device {
+        if let OutputDevice::Cpal(name) = &self.device {
             let Some(link) = self.link.take() else { return Ok(()) };
             let (link, done) =
                 cpal::run(name, &self.config, link, &self.stop, |shape| notify(AudioEvent::Opened(shape)));
@@ -137,12 +139,12 @@ impl Worker {
         }
         let mut card = match card {
             Some(card) => card,
-            None => output::open(&self.config)?,
+            None => output::open(&self.device, self.config.latency_us)?,
         };
         self.forget_orders();
         notify(AudioEvent::Opened(card.shape().clone()));
         match &mut self.link {
-            Some(link) => drive::run(&mut *card, link, &self.stop),
+            Some(link) => drive::run(&mut *card, self.config.buffer_ms, link, &self.stop),
             None => Ok(()),
         }
     }

@@ -44,8 +44,8 @@ pub struct Address {
 pub struct Arrived {
     /// Packets of the stream.
     pub received: u64,
-    /// Packets that are missing from the numbering so far.
-    pub lost: u64,
+    /// Packets that there should have been, by their numbering; those that came twice are received twice.
+    pub expected: u64,
     /// Packets of another source than the one that is listened to.
     pub foreign: u64,
     /// Packets that were no RTP, of another type, or too long.
@@ -57,7 +57,7 @@ pub struct Arrived {
 #[derive(Debug, Default)]
 struct Counts {
     received: AtomicU64,
-    lost: AtomicU64,
+    expected: AtomicU64,
     foreign: AtomicU64,
     malformed: AtomicU64,
     refused: AtomicU64,
@@ -101,8 +101,8 @@ impl Intake {
             payload_type: address.payload_type,
             source: None,
             sequence: Extender::default(),
-            first: 0,
-            received: 0,
+            first: None,
+            counted: 0,
         };
         let thread = std::thread::Builder::new().name("intake".into()).spawn(move || worker.run(&signal))?;
         Ok(Self { counts, stop: Some(stop), thread: Some(thread) })
@@ -114,7 +114,7 @@ impl Intake {
         let counts = &self.counts;
         Arrived {
             received: read(&counts.received),
-            lost: read(&counts.lost),
+            expected: read(&counts.expected),
             foreign: read(&counts.foreign),
             malformed: read(&counts.malformed),
             refused: read(&counts.refused),
@@ -138,9 +138,10 @@ struct Worker {
     payload_type: u8,
     source: Option<Source>,
     sequence: Extender,
-    /// First extended sequence number of this source, and packets of it.
-    first: i64,
-    received: i64,
+    /// First extended sequence number of this source; `None` before its first packet.
+    first: Option<i64>,
+    /// Packets expected of earlier sources.
+    counted: u64,
 }
 
 /// Whom we listen to. Two senders of one stream would otherwise be heard in turns.
@@ -208,7 +209,8 @@ impl Worker {
             _ => {
                 self.source = Some(Source { address, ssrc, heard: now });
                 self.sequence = Extender::default();
-                self.received = 0;
+                self.first = None;
+                self.counted = self.counts.expected.load(Ordering::Relaxed);
             }
         }
         true
@@ -216,12 +218,9 @@ impl Worker {
 
     fn count(&mut self, sequence: u16) {
         let extended = self.sequence.extend(sequence);
-        if self.received == 0 {
-            self.first = extended;
-        }
-        self.received += 1;
-        let expected = self.sequence.highest().unwrap_or(extended) - self.first + 1;
+        let first = *self.first.get_or_insert(extended);
+        let expected = self.sequence.highest().unwrap_or(extended) - first + 1;
         self.counts.received.fetch_add(1, Ordering::Relaxed);
-        self.counts.lost.store((expected - self.received).max(0) as u64, Ordering::Relaxed);
+        self.counts.expected.store(self.counted + expected.max(0) as u64, Ordering::Relaxed);
     }
 }

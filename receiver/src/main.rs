@@ -3,8 +3,9 @@
 //! Exit codes: 0 ended as asked, 1 failed while running, 2 wrong command line, configuration or surroundings.
 
 use std::io::{IsTerminal, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 use unisono_common::config::receiver::ReceiverConfig;
-use unisono_common::config::{self, Environment};
-use unisono_host::interface::Interface;
+use unisono_host::interface::{Interface, InterfaceError};
 use unisono_host::realtime;
+use unisono_host::state::StateDir;
 use unisono_receiver::audio::Audio;
 use unisono_receiver::cli::{self, CliError, Command};
 use unisono_receiver::discover::Discovery;
@@ -57,8 +58,13 @@ fn run(config: &ReceiverConfig, report: Option<u32>) -> anyhow::Result<ExitCode>
     if let Err(error) = realtime::lock_memory() {
         tracing::info!("{error}");
     }
-    let interface = match config.interface.as_deref().map_or_else(Interface::pick, Interface::by_name) {
-        Ok(interface) => interface,
+    let state = match StateDir::open(config.state_dir.as_deref(), "receiver") {
+        Ok(state) => state,
+        Err(error) => return Ok(wrong(&error)),
+    };
+    let interface = match interface(config, &incoming) {
+        Ok(Some(interface)) => interface,
+        Ok(None) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Ok(wrong(&error)),
     };
     let sink = events.clone();
@@ -73,13 +79,35 @@ fn run(config: &ReceiverConfig, report: Option<u32>) -> anyhow::Result<ExitCode>
         Err(error) => return Ok(wrong(&error)),
     };
     let status = Arc::new(Mutex::new(Status::default()));
-    follow_hub(config, &interface, &status, events)?;
+    follow_hub(config, &interface, state.path(), &status, events)?;
     tell(&status, report)?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     Room::new(config, interface, audio, status).run(&incoming);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     drop(discovery);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The configured interface, or the one to use: a machine that starts before its network waits for it, and does not
+/// settle on loopback. `None`: it was told to end first.
+fn interface(config: &ReceiverConfig, events: &Receiver<Event>) -> Result<Option<Interface>, InterfaceError> {
+    if let Some(name) = &config.interface {
+        return Interface::by_name(name).map(Some);
+    }
+    let mut told = false;
+    loop {
+        let picked = Interface::pick()?;
+        if !picked.loopback || Interface::list()?.iter().all(|interface| interface.loopback) {
+            return Ok(Some(picked));
+        }
+        if !told {
+            tracing::info!("waiting for a network; interface = \"lo\" would stay on this machine");
+            told = true;
+        }
+        if let Ok(Event::Quit) = events.recv_timeout(Duration::from_millis(500)) {
+            return Ok(None);
+        }
+    }
 }
 
 fn end_on_signal(events: Sender<Event>) -> anyhow::Result<()> {
@@ -95,13 +123,14 @@ fn end_on_signal(events: Sender<Event>) -> anyhow::Result<()> {
 fn follow_hub(
     config: &ReceiverConfig,
     interface: &Interface,
+    state_dir: &Path,
     status: &Arc<Mutex<Status>>,
     events: Sender<Event>,
 ) -> anyhow::Result<()> {
     let settings = HubSettings {
         hub: config.hub.clone(),
         interface: Some(interface.name.clone()),
-        state_dir: config::state_dir(config.state_dir.as_deref(), &environment()),
+        state_dir: state_dir.to_owned(),
         room: config.room.clone().unwrap_or_else(hub::identity::host_name),
         output: config.output.device.as_ref().map_or("the best card".into(), ToString::to_string),
         stream: config.stream.clone(),
@@ -129,7 +158,7 @@ fn tell(status: &Arc<Mutex<Status>>, report: Option<u32>) -> anyhow::Result<()> 
     thread::Builder::new().name("report".into()).spawn(move || {
         loop {
             thread::sleep(every);
-            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+            let status = status.lock().unwrap_or_else(PoisonError::into_inner);
             if report.is_none() {
                 tracing::info!("{}", *status);
                 continue;
@@ -141,21 +170,6 @@ fn tell(status: &Arc<Mutex<Status>>, report: Option<u32>) -> anyhow::Result<()> 
         }
     })?;
     Ok(())
-}
-
-fn environment() -> Environment {
-    let system = std::path::Path::new(config::SYSTEM_STATE_DIR);
-    Environment {
-        state_directory: std::env::var_os("STATE_DIRECTORY"),
-        system_writable: std::fs::create_dir_all(system).is_ok() && {
-            let probe = system.join(".writable");
-            let written = std::fs::write(&probe, "").is_ok();
-            let _ = std::fs::remove_file(probe);
-            written
-        },
-        xdg_state_home: std::env::var_os("XDG_STATE_HOME"),
-        home: std::env::var_os("HOME"),
-    }
 }
 
 fn wrong(error: &dyn std::error::Error) -> ExitCode {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use unisono_common::config::receiver::{OutputConfig, OutputDevice};
+use unisono_common::config::receiver::{OutputConfig, OutputDevice, SimDevice};
 
 use crate::pointer::Reading;
 
@@ -104,22 +104,30 @@ pub trait Card {
     fn read(&mut self) -> Result<Reading, CardError>;
 }
 
-/// Opens the configured card, if it is one that is driven.
+/// The configured device, or the one to take when none is: the best card there is now, else a simulated one. Once
+/// picked it stays: a card that goes away is waited for and not replaced.
+pub fn pick(config: &OutputConfig) -> OutputDevice {
+    config.device.clone().unwrap_or_else(|| match alsa::best() {
+        Some(name) => OutputDevice::Alsa(name),
+        None => {
+            tracing::warn!("no sound card: playing to a simulated one; plug one in and start again to hear something");
+            OutputDevice::Sim(SimDevice::default())
+        }
+    })
+}
+
+/// Opens a card that is driven.
 ///
 /// # Errors
 /// as [`CardError`] says.
-pub fn open(config: &OutputConfig) -> Result<Box<dyn Card + Send>, CardError> {
-    match &config.device {
-        Some(OutputDevice::Sim(device)) => Ok(Box::new(simulated::SimulatedCard::open(device)?)),
-        Some(OutputDevice::Alsa(name)) => Ok(Box::new(alsa::AlsaCard::open(name, config.latency_us)?)),
-        Some(OutputDevice::Cpal(name)) => Err(CardError::Unfit {
+pub fn open(device: &OutputDevice, latency_us: Option<u32>) -> Result<Box<dyn Card + Send>, CardError> {
+    match device {
+        OutputDevice::Sim(device) => Ok(Box::new(simulated::SimulatedCard::open(device)?)),
+        OutputDevice::Alsa(name) => Ok(Box::new(alsa::AlsaCard::open(name, latency_us)?)),
+        OutputDevice::Cpal(name) => Err(CardError::Unfit {
             device: name.clone(),
             reason: "it is opened through cpal, which calls us and is not driven".into(),
         }),
-        None => match alsa::AlsaCard::open_first(config.latency_us)? {
-            Some(card) => Ok(Box::new(card)),
-            None => Ok(Box::new(simulated::SimulatedCard::open(&Default::default())?)),
-        },
     }
 }
 

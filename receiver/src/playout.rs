@@ -66,7 +66,7 @@ pub struct Playout {
     rate: u32,
     channels: usize,
     dac: DacClock,
-    /// From the instant at which the card lets go of a frame to its sound, plus the room's trim.
+    /// From the instant at which the card lets go of a frame to its sound, less the room's trim.
     extra_ns: i64,
     current: Option<Box<Session>>,
     incoming: Option<Box<Session>>,
@@ -115,7 +115,7 @@ impl Playout {
         self.dac.map()
     }
 
-    /// Time from the card's edge to the sound (the device's latency plus the room's trim), in ns. A change is heard as
+    /// Time from the card's edge to the sound (the device's latency less the room's trim), in ns. A change is heard as
     /// a slow slide, or as a splice if it is large.
     pub fn set_extra_delay(&mut self, ns: i64) {
         self.extra_ns = ns;

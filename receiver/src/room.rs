@@ -14,7 +14,8 @@ use unisono_common::clock::ClockMap;
 use unisono_common::config::receiver::{Quality, ReceiverConfig};
 use unisono_common::control::{Announced, Channels, Orders};
 use unisono_common::sdp::{self, ReferenceClock};
-use unisono_common::time::direct_offset_ntp;
+use unisono_common::time::{LocalTime, direct_offset_ntp};
+use unisono_host::clock;
 use unisono_host::interface::Interface;
 
 use crate::audio::{Audio, AudioEvent};
@@ -40,6 +41,9 @@ const DEFAULT_DELAY_MS: u32 = 250;
 /// How often telemetry is looked at when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// What is not as it should be is tried again this often.
+const RETRY_NS: i64 = 1_000_000_000;
+
 /// Largest chunk that a session is made for, in device frames: 10 ms at 192 kHz.
 const MAX_CHUNK: usize = 1_920;
 
@@ -64,12 +68,17 @@ pub struct Room {
     announced: Sessions,
     told: HashMap<String, Arc<sdp::Session>>,
     wanted: Wanted,
+    /// What a card that is opened is told first: amplitude and channels.
+    gain: f32,
+    channels: ChannelMode,
     trim_us: i64,
     quality: Quality,
     /// What plays or is about to, newest last.
     tuned: Vec<Playing>,
     clocks: HashMap<SocketAddr, Arc<TimeClient>>,
     sessions_made: u64,
+    /// When it was last seen to that what plays is what should.
+    looked: LocalTime,
     status: Arc<Mutex<Status>>,
 }
 
@@ -95,24 +104,23 @@ struct Playing {
 impl Room {
     /// A room whose card is in the hands of `audio`.
     pub fn new(config: &ReceiverConfig, interface: Interface, audio: Audio, status: Arc<Mutex<Status>>) -> Self {
-        let mut room = Self {
+        Self {
             interface,
             audio,
             shape: None,
             announced: Vec::new(),
             told: HashMap::new(),
             wanted: config.stream.clone().map_or(Wanted::Anything, Wanted::Stream),
+            gain: config.volume_db.map_or(1.0, |db| linear(db as f32)),
+            channels: ChannelMode::default(),
             trim_us: i64::from(config.trim_us),
             quality: config.quality,
             tuned: Vec::new(),
             clocks: HashMap::new(),
             sessions_made: 0,
+            looked: clock::now(),
             status,
-        };
-        if let Some(db) = config.volume_db {
-            room.audio.order(Command::Gain(linear(db as f32)));
         }
-        room
     }
 
     /// Runs until [`Event::Quit`].
@@ -135,6 +143,8 @@ impl Room {
                 tracing::info!("playing through {shape}");
                 self.tuned.clear();
                 self.shape = Some(shape);
+                // A card that comes back knows nothing, and must not begin at full volume.
+                self.set_sound();
                 self.set_delay();
             }
             Event::Audio(AudioEvent::Lost(error)) => {
@@ -172,16 +182,22 @@ impl Room {
             }
             None => Wanted::Nothing,
         };
-        self.audio.order(Command::Gain(orders.gain_db().map_or(0.0, linear)));
-        self.audio.order(Command::Channels(match orders.channels {
+        self.gain = orders.gain_db().map_or(0.0, linear);
+        self.channels = match orders.channels {
             Channels::Stereo => ChannelMode::Stereo,
             Channels::Left => ChannelMode::Left,
             Channels::Right => ChannelMode::Right,
             Channels::Mono => ChannelMode::Mono,
-        }));
+        };
+        self.set_sound();
         self.trim_us = orders.trim_us;
         self.set_delay();
         self.lock_status(|status| status.orders = Some(orders));
+    }
+
+    fn set_sound(&mut self) {
+        self.audio.order(Command::Gain(self.gain));
+        self.audio.order(Command::Channels(self.channels));
     }
 
     /// Sound leaves the card's latency after its position says; a trim makes it later still.
@@ -214,12 +230,18 @@ impl Room {
     fn find(&self) -> Option<Arc<sdp::Session>> {
         match &self.wanted {
             Wanted::Nothing => None,
-            Wanted::Stream(id) => self
-                .announced
-                .iter()
-                .find(|session| session.stream_id.as_deref() == Some(id) || session.name == *id)
-                .or_else(|| self.told.get(id))
-                .cloned(),
+            Wanted::Stream(id) => match self.told.get(id) {
+                // The hub says whose stream is meant; its announcement, if heard, is the newer description of it.
+                Some(told) => {
+                    let key = told.origin.key();
+                    self.announced.iter().find(|session| session.origin.key() == key).or(Some(told)).cloned()
+                }
+                None => self
+                    .announced
+                    .iter()
+                    .find(|session| session.stream_id.as_deref() == Some(id) || session.name == *id)
+                    .cloned(),
+            },
             Wanted::Anything => {
                 // What plays is not left for another that comes earlier in the alphabet.
                 let current = self.tuned.last().map(|playing| playing.description.origin.key());
@@ -297,6 +319,13 @@ impl Room {
         if ended {
             clocks.retain(|_, clock| tuned.iter().any(|playing| Arc::ptr_eq(&playing.clock, clock)));
         }
+        let now = clock::now();
+        if ended || now - self.looked > RETRY_NS {
+            // What could not be had (a group, a route) may be there by now.
+            self.looked = now;
+            self.reconcile();
+        }
+        let tuned = &self.tuned;
         let tuned = tuned.last().map(|playing| Tuned {
             description: Arc::clone(&playing.description),
             clock: playing.clock.status(),
@@ -316,6 +345,10 @@ fn can_follow(session: &sdp::Session) -> bool {
 }
 
 fn described(announced: &Announced) -> Option<(String, Arc<sdp::Session>)> {
+    if announced.sdp.is_empty() {
+        // A stream that the hub knows of and that is not there now.
+        return None;
+    }
     match sdp::Session::parse(announced.sdp.as_bytes()) {
         Ok(session) => Some((announced.id.clone(), Arc::new(session))),
         Err(error) => {

@@ -1,5 +1,6 @@
 //! What is told about a room: one picture, put together from its parts, for the hub, the log and the terminal.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,11 +40,21 @@ pub struct Status {
     searching: bool,
     tuned: Option<Tuned>,
     telemetry: Telemetry,
-    /// Largest error since the last report, in ns.
-    peak_ns: f64,
+    /// Largest errors of the second that runs and of the one before, in ns, and when the running one began.
+    peaks_ns: [f64; 2],
+    peaks_since: LocalTime,
+    /// What had been expected and lost at some instants of the last minute, oldest first.
+    losses: VecDeque<(LocalTime, u64, u64)>,
     /// When a packet came last, and how many there were then.
     heard: (LocalTime, u64),
 }
+
+/// The largest error is that of the last one to two of these.
+const PEAK_NS: i64 = 1_000_000_000;
+
+/// Losses are told of the last minute.
+const LOSS_WINDOW_NS: i64 = 60_000_000_000;
+const LOSS_STEP_NS: i64 = 5_000_000_000;
 
 /// Without packets for so long a stream is starved.
 const STARVED_NS: i64 = 1_000_000_000;
@@ -60,7 +71,9 @@ impl Default for Status {
             searching: false,
             tuned: None,
             telemetry: Telemetry::default(),
-            peak_ns: 0.0,
+            peaks_ns: [0.0; 2],
+            peaks_since: now,
+            losses: VecDeque::new(),
             heard: (now, 0),
         }
     }
@@ -72,14 +85,39 @@ impl Status {
         if shape.is_some() {
             self.card_trouble = None;
         }
+        let now = clock::now();
         let received = tuned.as_ref().map_or(0, |tuned| tuned.arrived.received);
-        if received != self.heard.1 {
-            self.heard = (clock::now(), received);
+        if received != self.heard.1 || self.tuned.is_none() {
+            self.heard = (now, received);
+        }
+        if now - self.peaks_since > PEAK_NS {
+            (self.peaks_ns, self.peaks_since) = ([0.0, self.peaks_ns[0]], now);
         }
         if telemetry.state == playout::State::Playing {
-            self.peak_ns = self.peak_ns.max(telemetry.error_ns.abs());
+            self.peaks_ns[0] = self.peaks_ns[0].max(telemetry.error_ns.abs());
         }
+        self.remember_losses(now, tuned.as_ref(), &telemetry);
         (self.shape, self.searching, self.tuned, self.telemetry) = (shape, searching, tuned, telemetry);
+    }
+
+    fn remember_losses(&mut self, now: LocalTime, tuned: Option<&Tuned>, telemetry: &Telemetry) {
+        let expected = tuned.map_or(0, |tuned| tuned.arrived.expected);
+        if self.losses.back().is_some_and(|last| expected < last.1) {
+            self.losses.clear();
+        }
+        if self.losses.back().is_none_or(|last| now - last.0 > LOSS_STEP_NS) {
+            self.losses.push_back((now, expected, lost(tuned, telemetry)));
+        }
+        while self.losses.front().is_some_and(|first| now - first.0 > LOSS_WINDOW_NS) {
+            self.losses.pop_front();
+        }
+    }
+
+    fn loss_ratio(&self) -> f64 {
+        let Some(&(_, expected, lost_then)) = self.losses.front() else { return 0.0 };
+        let expected_now = self.tuned.as_ref().map_or(0, |tuned| tuned.arrived.expected);
+        let lost_now = lost(self.tuned.as_ref(), &self.telemetry);
+        lost_now.saturating_sub(lost_then) as f64 / expected_now.saturating_sub(expected).max(1) as f64
     }
 
     /// What playout knows about itself.
@@ -101,12 +139,11 @@ impl Status {
         }
     }
 
-    /// The report for the hub; begins a new peak.
-    pub fn health(&mut self) -> Health {
+    /// The report for the hub.
+    pub fn health(&self) -> Health {
         let playing = matches!(self.telemetry.state, playout::State::Playing).then_some(self.telemetry);
         let clock = self.tuned.as_ref().map(|tuned| tuned.clock).filter(|clock| clock.samples > 0);
         let arrived = self.tuned.as_ref().map(|tuned| tuned.arrived).unwrap_or_default();
-        let peak_ns = std::mem::take(&mut self.peak_ns);
         let counts = self.telemetry.packets;
         Health {
             orders: self.orders.as_ref().map_or(0, |orders| orders.serial),
@@ -115,7 +152,7 @@ impl Status {
             trouble: self.card_trouble.clone().or_else(|| self.trouble.clone()),
             uptime_s: (clock::now() - self.began) as f64 * 1e-9,
             offset_us: playing.map(|t| t.error_ns * 1e-3),
-            offset_peak_us: playing.map(|_| peak_ns * 1e-3),
+            offset_peak_us: playing.map(|_| self.peaks_ns[0].max(self.peaks_ns[1]) * 1e-3),
             clock_sigma_us: clock.map(|clock| clock.sigma_us),
             rtt_us: clock.map(|clock| clock.round_trip_us),
             stamps: clock.map(|clock| stamps(&clock)).unwrap_or_default(),
@@ -124,7 +161,7 @@ impl Status {
             buffer_ms: playing.map(|t| t.buffered_ns as f64 * 1e-6),
             volume_db: self.orders.as_ref().and_then(Orders::gain_db),
             packets_received: arrived.received,
-            packets_lost: arrived.lost,
+            packets_lost: lost(self.tuned.as_ref(), &self.telemetry),
             packets_late: counts.late,
             packets_repaired: 0,
             packets_duplicate: counts.duplicate,
@@ -132,9 +169,15 @@ impl Status {
             xruns: self.telemetry.laps,
             reanchors: self.telemetry.splices,
             laps: self.telemetry.laps,
-            loss_ratio: arrived.lost as f64 / (arrived.lost + arrived.received).max(1) as f64,
+            loss_ratio: self.loss_ratio(),
         }
     }
+}
+
+/// Packets that never came: those expected, less those that came, once each.
+fn lost(tuned: Option<&Tuned>, telemetry: &Telemetry) -> u64 {
+    let Some(tuned) = tuned else { return 0 };
+    (tuned.arrived.expected + telemetry.packets.duplicate).saturating_sub(tuned.arrived.received)
 }
 
 fn stamps(clock: &ClockStatus) -> String {
@@ -165,7 +208,7 @@ impl fmt::Display for Status {
             tuned.clock.sigma_us,
             t.card_rate * 1e6,
             t.buffered_ns as f64 * 1e-6,
-            tuned.arrived.lost,
+            lost(Some(tuned), t),
             t.packets.late,
             t.missing,
             t.laps,

@@ -203,10 +203,12 @@ impl MulticastSender {
             socket.set_multicast_hops_v6(options.ttl.into()).map_err(refuse("set the hop limit of"))?;
             socket.set_tclass_v6(tos).map_err(refuse("set the DSCP of"))?;
         }
+        // Who sends in time drops a packet rather than wait behind a full queue.
+        socket.set_nonblocking(true).map_err(refuse("open"))?;
         Ok(Self { socket: socket.into(), interface: interface.clone() })
     }
 
-    /// Sends one packet to `group`.
+    /// Sends one packet to `group`; fails at once when the interface's queue is full.
     pub fn send_to(&self, packet: &[u8], group: SocketAddr) -> io::Result<()> {
         let group = with_scope(group, &self.interface);
         self.socket.send_to(packet, group).map(|_| ())

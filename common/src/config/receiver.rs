@@ -45,7 +45,7 @@ pub enum HubConfig {
 /// How a receiver fits the stream's rate to its DAC's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quality {
-    /// A sinc resampler half as long.
+    /// A polynomial over eight frames: cheap, and transparent up to a few kHz; for a Pi Zero.
     Low,
     /// The sinc resampler.
     #[default]

@@ -66,27 +66,6 @@ impl AlsaCard {
         Ok(card)
     }
 
-    /// Opens the best card there is: an I2S HAT before USB before HDMI; `None` if there is none worth taking.
-    ///
-    /// # Errors
-    /// as [`CardError`] says, of the last card that could not be opened.
-    pub fn open_first(latency_us: Option<u32>) -> Result<Option<Self>, CardError> {
-        let mut cards: Vec<(u8, String)> = alsa::card::Iter::new()
-            .flatten()
-            .filter_map(|card| Some((rank(&card.get_name().ok()?, &card.get_longname().ok()?)?, card.get_index())))
-            .map(|(rank, index)| (rank, format!("hw:{index}")))
-            .collect();
-        cards.sort();
-        let mut problem = None;
-        for (_, name) in cards {
-            match Self::open(&name, latency_us) {
-                Ok(card) => return Ok(Some(card)),
-                Err(error) => problem = Some(error),
-            }
-        }
-        problem.map_or(Ok(None), Err)
-    }
-
     /// Finds out, while nothing moves yet, what the status means on this device.
     fn learn_status(&mut self) -> Result<(), CardError> {
         let status = self.pcm.status().map_err(|error| self.lost(&error))?;
@@ -152,6 +131,13 @@ impl Card for AlsaCard {
     }
 }
 
+/// The best card there is: an I2S HAT before USB before HDMI; `None` if there is none worth taking.
+pub(super) fn best() -> Option<String> {
+    let cards = alsa::card::Iter::new().flatten();
+    let ranked = cards.filter_map(|card| Some((rank(&card.get_name().ok()?, &card.get_longname().ok()?)?, card)));
+    ranked.min_by_key(|(rank, card)| (*rank, card.get_index())).map(|(_, card)| format!("hw:{}", card.get_index()))
+}
+
 /// How much a card is worth picking by itself: lower is better, `None` is never.
 fn rank(name: &str, long_name: &str) -> Option<u8> {
     let names = format!("{name} {long_name}").to_lowercase();
@@ -174,13 +160,19 @@ fn open_error(device: &str, error: &PcmError) -> CardError {
             device,
             reason: format!("{error}; add this user to the group \"audio\" and log in again"),
         },
-        _ => {
+        code => {
             let known: Vec<String> = alsa::card::Iter::new()
                 .flatten()
                 .filter_map(|card| Some(format!("hw:{} ({})", card.get_index(), card.get_name().ok()?)))
                 .collect();
             let known = if known.is_empty() { "this machine has none".to_owned() } else { known.join(", ") };
-            CardError::Absent { device, reason: format!("{error}; cards here: {known}") }
+            let reason = format!("{error}; cards here: {known}");
+            // A card may still be plugged in; a name that ALSA's configuration does not have stays unknown.
+            let names_a_card = ["hw:", "plughw:", "sysdefault:", "front:", "hdmi:", "iec958:", "default"];
+            match names_a_card.iter().any(|prefix| device.starts_with(prefix)) {
+                false if code == libc::ENOENT => CardError::Unfit { device, reason },
+                _ => CardError::Absent { device, reason },
+            }
         }
     }
 }

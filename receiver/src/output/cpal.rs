@@ -28,9 +28,6 @@ const INSTANT_NS: f64 = 60_000.0;
 /// Without a callback for so long the device is taken for dead.
 const SILENT: Duration = Duration::from_secs(2);
 
-/// Largest chunk that playout is asked for at a time.
-const CHUNK: usize = 480;
-
 /// cpal has a ring of two of these.
 const BUFFER_MS: u32 = 20;
 
@@ -93,8 +90,10 @@ fn play(
         latency_ns: i64::from(config.latency_us.unwrap_or(0)) * 1_000,
     };
     let health = Arc::new(Health::default());
-    let playout = Playout::new(rate, shape.channels, CHUNK);
-    let feed = Open { feed, playout, channels: shape.channels, written: 0, origin: None };
+    // As sessions are made: 10 ms.
+    let chunk = rate as usize / 100;
+    let playout = Playout::new(rate, shape.channels, chunk);
+    let feed = Open { feed, playout, channels: shape.channels, chunk, written: 0, origin: None };
     let stream = match supported.sample_format() {
         SampleFormat::F32 => build::<f32>(&device, stream, feed, &health),
         SampleFormat::I32 => build::<i32>(&device, stream, feed, &health),
@@ -141,7 +140,7 @@ fn build<T: SizedSample + FromSample<f32>>(
     health: &Arc<Health>,
 ) -> Result<cpal::Stream, cpal::Error> {
     let (alive, failed) = (Arc::clone(health), Arc::clone(health));
-    let mut buffer = vec![0.0; CHUNK * feed.channels];
+    let mut buffer = vec![0.0; feed.chunk * feed.channels];
     device.build_output_stream::<T, _, _>(
         config,
         move |out, info| {
@@ -211,6 +210,8 @@ struct Open {
     feed: Feed,
     playout: Playout,
     channels: usize,
+    /// Most frames that playout is asked for at a time.
+    chunk: usize,
     /// Frames put out so far.
     written: i64,
     /// Local time minus cpal's instants, in ns; `None` before the first callback.
@@ -234,7 +235,7 @@ impl Open {
         let at = LocalTime::from_ns(timestamp.playback.as_nanos() as i64 + best);
         self.playout.observe(Edge { frame: self.written, at, sigma_ns: INSTANT_NS });
         link.obey(&mut self.playout, |_| {});
-        for out in out.chunks_mut(CHUNK * self.channels) {
+        for out in out.chunks_mut(self.chunk * self.channels) {
             let chunk = &mut buffer[..out.len()];
             self.playout.render(now, self.written, chunk);
             for (to, from) in out.iter_mut().zip(&*chunk) {

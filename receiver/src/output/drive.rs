@@ -49,7 +49,7 @@ pub enum Command {
     Gain(f32),
     /// Which channels to play.
     Channels(ChannelMode),
-    /// From the card's edge to the sound, with the room's trim, in ns.
+    /// From the card's edge to the sound, less the room's trim, in ns.
     ExtraDelay(i64),
     /// Sound "this is me".
     Chirp,
@@ -104,12 +104,14 @@ impl Link {
     }
 }
 
-/// Keeps `card` playing until `stop` is set.
+/// Keeps `card` playing until `stop` is set, its ring filled by `buffer_ms` if that is given.
 ///
 /// # Errors
 /// when the card is gone.
-pub fn run(card: &mut dyn Card, link: &mut Link, stop: &AtomicBool) -> Result<(), CardError> {
+pub fn run(card: &mut dyn Card, buffer_ms: Option<u32>, link: &mut Link, stop: &AtomicBool) -> Result<(), CardError> {
     let mut driver = Driver::new(card, link);
+    driver.fixed_lead_ns = buffer_ms.map(|ms| i64::from(ms) * 1_000_000);
+    driver.set_lead(IDLE_LEAD_MS * 1_000_000);
     let done = driver.run(stop);
     // Whatever was playing ends here, in a thread that no longer has a deadline.
     driver.playout.set_session(None);
@@ -123,6 +125,8 @@ struct Driver<'a> {
     buffer: Vec<f32>,
     chunk: usize,
     lead: i64,
+    /// As configured; nothing means that the playout delay decides.
+    fixed_lead_ns: Option<i64>,
     meter: Meter,
 }
 
@@ -132,17 +136,16 @@ impl<'a> Driver<'a> {
         let (rate, channels) = (shape.rate, shape.channels);
         let longest = (i64::from(rate) * CHUNK_MS / 1_000) as usize;
         let now = clock::now();
-        let mut driver = Self {
+        Self {
             playout: Playout::new(rate, channels, longest),
             buffer: vec![0.0; longest * channels],
             chunk: longest,
             lead: 0,
+            fixed_lead_ns: None,
             meter: Meter::new(now),
             card,
             link,
-        };
-        driver.set_lead(IDLE_LEAD_MS * 1_000_000);
-        driver
+        }
     }
 
     fn run(&mut self, stop: &AtomicBool) -> Result<(), CardError> {
@@ -203,6 +206,7 @@ impl<'a> Driver<'a> {
     }
 
     fn set_lead(&mut self, lead_ns: i64) {
+        let lead_ns = self.fixed_lead_ns.unwrap_or(lead_ns);
         let shape = self.card.shape();
         let rate = i64::from(shape.rate);
         let longest = rate * CHUNK_MS / 1_000;

@@ -1,0 +1,23 @@
+# Sourced by ./run and ./test: what a machine needs, and how it gets it.
+BUILD_PACKAGES=(gcc libc6-dev pkg-config libasound2-dev)
+TEST_PACKAGES=(ffmpeg iproute2 procps)
+
+# Installs the Debian packages that are missing, and says which.
+need_packages() {
+    local missing=() package
+    command -v dpkg-query >/dev/null || { echo "not a Debian system: see to it that these are there: $*" >&2; return 0; }
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    echo "Installing ${missing[*]}" >&2
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
+    "${as_root[@]}" apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+need_rust() {
+    command -v cargo >/dev/null || PATH="$HOME/.cargo/bin:$PATH"
+    command -v cargo >/dev/null || { echo "Rust 1.89 or later is needed: see https://rustup.rs" >&2; exit 2; }
+}
