@@ -38,6 +38,9 @@ const SETTLES_NS: i64 = 2_000_000_000;
 const APPROACH_NS: i64 = 60_000;
 const LONGEST_APPROACH_NS: i64 = 1_000_000;
 
+/// Whatever the estimates say, others get the processor for so long.
+const SHORTEST_SLEEP_NS: i64 = 200_000;
+
 /// Telemetry goes out this often.
 const TELEMETRY_NS: i64 = 50_000_000;
 
@@ -187,7 +190,12 @@ impl<'a> Driver<'a> {
             self.card.skip(behind + self.lead / 2)?;
         }
         let chunk = self.chunk;
-        while self.card.written() - reading.played + chunk as i64 <= self.lead {
+        // Between two steps of a coarse position the card plays on; without that the room would seem to come late.
+        let played = match (self.playout.dac(), self.meter.finder.grain()) {
+            (Some(dac), Some(grain)) => dac.frame_at(reading.asked).clamp(reading.played, reading.played + grain - 1),
+            _ => reading.played,
+        };
+        while self.card.written() - played + chunk as i64 <= self.lead {
             let out = &mut self.buffer[..chunk * self.card.shape().channels];
             self.playout.render(reading.asked, self.card.written(), out);
             self.card.write(out)?;
@@ -199,9 +207,10 @@ impl<'a> Driver<'a> {
     /// When the ring has room for the next chunk.
     fn next_wake(&self) -> LocalTime {
         let frame = self.card.written() - self.lead + self.chunk as i64;
+        let soonest = clock::now() + SHORTEST_SLEEP_NS;
         match self.playout.dac() {
-            Some(dac) => dac.time_of(frame),
-            None => clock::now() + 2_000_000,
+            Some(dac) => dac.time_of(frame + 1).max(soonest),
+            None => soonest + 2_000_000,
         }
     }
 
