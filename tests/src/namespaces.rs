@@ -42,7 +42,7 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// Makes `srv` and `rooms` rooms. A host may be told that packets to it pass a slow or bad link with [`Network::shape`].
+    /// Makes `srv` and `rooms` rooms, on a switch that loses and delays nothing; see [`Network::shape`], [`Network::lose`].
     pub fn new(rooms: usize) -> Result<Network, NetworkError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // SAFETY: geteuid has no preconditions.
@@ -83,13 +83,25 @@ impl Network {
         self.names.iter().find(|name| name.ends_with(&suffix)).map(|name| Path::new(MOUNTS).join(name))
     }
 
-    /// Lets what the switch sends to room `room` pass netem with `options`, such as `loss 1%` or `delay 2ms 1ms`.
+    /// Lets what the switch sends to room `room` pass netem with `options`, such as `delay 2ms 1ms`. Not every kernel
+    /// has it.
     pub fn shape(&self, room: usize, options: &str) -> Result<(), NetworkError> {
         let run = Command::new("tc")
             .args(["-n", &self.names[0], "qdisc", "replace", "dev", &format!("port{room}"), "root", "netem"])
             .args(options.split_whitespace())
             .output();
         finish(run, &format!("netem {options}"))
+    }
+
+    /// Room `room` loses so many of a thousand packets that come to it, at random.
+    pub fn lose(&self, room: usize, per_mille: u32) -> Result<(), NetworkError> {
+        let rule = format!(
+            "table inet lossy {{ chain input {{ type filter hook input priority 0; \
+             iif eth0 numgen random mod 1000 < {per_mille} drop; }}; }}"
+        );
+        // The name of room N follows those of the switch, the server and the rooms before it.
+        let run = Command::new("ip").args(["netns", "exec", &self.names[room + 1], "nft", &rule]).output();
+        finish(run, &format!("nft {rule}"))
     }
 }
 

@@ -7,7 +7,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{IN_STEP_US, Playing, assert_undamaged, end, settled_s};
+use common::{IN_STEP_US, Playing, assert_undamaged, end};
 use unisono_tests::house::Room;
 use unisono_tests::instruments::{Card, HostClock, Unplugged};
 use unisono_tests::truth;
@@ -31,10 +31,10 @@ fn rooms_whose_clocks_and_cards_are_off_play_in_step() {
     truth::pause(Duration::from_secs(6));
     end(&mut [&mut one, &mut two, &mut sender]);
     let (survey, stalls) = playing.survey(&["u1", "u2"]);
-    let verdict = survey.verdict(settled_s(&survey));
+    let verdict = survey.verdict(survey.all_sound_s() + 1.0);
     assert!(verdict.windows >= 10, "{verdict:?}");
     assert!(verdict.spread_us.max < IN_STEP_US, "{:?}", verdict.spread_us);
-    assert_undamaged(&survey, settled_s(&survey), stalls);
+    assert_undamaged(&survey, survey.all_sound_s() + 1.0, stalls);
 }
 
 #[test]

@@ -141,6 +141,12 @@ impl Survey {
         (heard().count() > 1).then(|| (high - low) / self.rate * 1e6)
     }
 
+    /// When the last room that sounds at all first sounded, in seconds after the first one.
+    pub fn all_sound_s(&self) -> f64 {
+        let firsts = || self.starts.iter().filter_map(|s| s.first_sound_ns);
+        firsts().max().zip(firsts().min()).map_or(0.0, |(last, first)| (last - first) as f64 / 1e9)
+    }
+
     /// The figures over all windows from `skip_s` seconds after the first sound on.
     pub fn verdict(&self, skip_s: f64) -> Verdict {
         let skip = self.times.iter().position(|t| *t >= skip_s).unwrap_or(self.times.len());

@@ -92,11 +92,6 @@ impl Playing {
     }
 }
 
-/// A second after the last room's first sound, in seconds after the first room's: from here on all must be well.
-pub(crate) fn settled_s(survey: &Survey) -> f64 {
-    survey.verdict(0.0).rooms.iter().filter_map(|room| room.first_sound_s).fold(0.0, f64::max) + 1.0
-}
-
 /// Ends programs and asserts that they do so cleanly.
 pub(crate) fn end(programs: &mut [&mut Process]) {
     for program in programs {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use unisono_tests::namespaces::NetworkError;
 use unisono_tests::signals::{self, NOISE_PERIOD};
 use unisono_tests::{house, player, truth};
 
@@ -132,9 +133,19 @@ fn accuracy(bench: &Bench, scenes: &[Scene], systems: &[System]) -> Result<()> {
     for scene in scenes {
         let mut outcomes = vec![];
         for &system in systems {
-            let outcome = bench.run(system, scene, &signal)?;
+            let outcome = match bench.run(system, scene, &signal) {
+                // A kernel without netem, say: the other scenes can be played for all that.
+                Err(error) if error.is::<NetworkError>() && scene.target_us.is_none() => {
+                    println!("{:<10} can't be played here: {error}", scene.name);
+                    continue;
+                }
+                result => result?,
+            };
             table.row(&outcome);
             outcomes.push(outcome);
+        }
+        if outcomes.is_empty() {
+            continue;
         }
         report::plot(bench.out(), scene, &outcomes)?;
         table.add(outcomes);

@@ -95,7 +95,9 @@ pub(crate) fn plot(out: &Path, scene: &Scene, outcomes: &[Outcome]) -> Result<()
         let spread = o.verdict.spread_us;
         format!("{:?}: {}; median {:.1} µs, p99 {:.1} µs", o.system, scene.title, spread.median, spread.p99)
     };
-    let panels: Vec<Panel> =
-        outcomes.iter().map(|o| Panel { title: title(o), survey: &o.survey, skip_s: SKIP_S }).collect();
+    let panels: Vec<Panel> = outcomes
+        .iter()
+        .map(|o| Panel { title: title(o), survey: &o.survey, skip_s: o.survey.all_sound_s() + SKIP_S })
+        .collect();
     plot::draw(&out.join(scene.name).with_extension("svg"), &panels)
 }

@@ -18,9 +18,9 @@ use unisono_tests::signals::Signal;
 use unisono_tests::stalls::{Stalls, Watch};
 use unisono_tests::{snapcast, truth};
 
-use crate::scenes::Scene;
+use crate::scenes::{Link, Scene};
 
-/// What counts begins so long after the first sound, in seconds.
+/// What counts begins so long after the last room's first sound, in seconds.
 pub(crate) const SKIP_S: f64 = 5.0;
 
 /// Records are kept in memory while they are written: a disk that stalls must not stall the cards.
@@ -118,8 +118,12 @@ impl Bench {
     pub(crate) fn run(&self, system: System, scene: &Scene, signal: &Arc<Signal>) -> Result<Outcome> {
         let name = format!("{}-{system:?}", scene.name).to_lowercase();
         let stage = self.stage(&name, scene.rooms.len())?;
-        if let Some(network) = stage.house.network().filter(|_| !scene.network.is_empty()) {
-            (1..=scene.rooms.len()).try_for_each(|room| network.shape(room, scene.network))?;
+        if let Some(network) = stage.house.network() {
+            (1..=scene.rooms.len()).try_for_each(|room| match scene.link {
+                Link::Good => Ok(()),
+                Link::Delayed(options) => network.shape(room, options),
+                Link::Lossy(per_mille) => network.lose(room, per_mille),
+            })?;
         }
         let fifo = stage.dir.join("in.fifo");
         let feeder = Feeder::start(&fifo, signal.clone(), 2)?;
@@ -144,7 +148,7 @@ impl Bench {
             system,
             scene: scene.clone(),
             seconds: self.duration.as_secs_f64(),
-            verdict: survey.verdict(SKIP_S),
+            verdict: survey.verdict(survey.all_sound_s() + SKIP_S),
             stalls,
             server,
             rooms: usage,

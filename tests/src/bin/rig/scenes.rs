@@ -23,10 +23,21 @@ pub(crate) struct Scene {
     pub(crate) rooms: Vec<Room>,
     /// Every CPU is kept busy by other processes.
     pub(crate) load: bool,
-    /// What netem does to the packets to each room, or nothing.
-    pub(crate) network: &'static str,
+    /// What becomes of the packets to each room.
+    pub(crate) link: Link,
     /// Spread that Unisono shall stay below, in microseconds: median, p99, max. None for scenes beside the table.
     pub(crate) target_us: Option<[f64; 3]>,
+}
+
+/// What becomes of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) enum Link {
+    /// They arrive.
+    Good,
+    /// netem delays them, with these options.
+    Delayed(&'static str),
+    /// So many of a thousand are lost.
+    Lossy(u32),
 }
 
 /// Every scene.
@@ -36,7 +47,7 @@ pub(crate) fn all(rooms: usize) -> Vec<Scene> {
         title: title.into(),
         rooms,
         load: false,
-        network: "",
+        link: Link::Good,
         target_us,
     };
     let off = off(rooms, CARDS_PPM);
@@ -62,10 +73,10 @@ pub(crate) fn all(rooms: usize) -> Vec<Scene> {
     step[0].clock.step = Some((2_500.0, 20.0));
     all.push(scene("step", "host clocks off; after 20 s room 1's CLOCK_REALTIME steps by 2.5 s", step, None));
     let mut jitter = scene("jitter", "host clocks off, packets 1 to 5 ms late", off.clone(), None);
-    jitter.network = "delay 3ms 2ms";
+    jitter.link = Link::Delayed("delay 3ms 2ms");
     all.push(jitter);
     let mut loss = scene("loss", "host clocks off, 1 % of the packets lost", off, None);
-    loss.network = "loss 1%";
+    loss.link = Link::Lossy(10);
     all.push(loss);
     all
 }
@@ -77,7 +88,7 @@ pub(crate) fn grains(rooms: usize) -> Vec<Scene> {
             let mut rooms = off(rooms, CARDS_PPM);
             rooms.iter_mut().for_each(|room| room.card.grain = grain);
             let title = format!("host clocks off, card pointers in steps of {grain} frames");
-            Scene { name, title, rooms, load: false, network: "", target_us: Some([10.0, 20.0, 40.0]) }
+            Scene { name, title, rooms, load: false, link: Link::Good, target_us: Some([10.0, 20.0, 40.0]) }
         })
         .to_vec()
 }
