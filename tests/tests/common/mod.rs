@@ -37,31 +37,31 @@ impl Playing {
     /// On loopback; `name` must be a test's own.
     pub(crate) fn on_loopback(name: &str) -> Playing {
         let id = format!("{name}-{}", std::process::id());
-        Playing::begin(|dir| House::on_loopback(&id, dir.path(), &binaries().unwrap()).unwrap())
+        let dir = tempfile::tempdir().unwrap();
+        let house = House::on_loopback(&id, dir.path(), &binaries().unwrap()).unwrap();
+        Playing::begin(house, dir)
     }
 
     /// In `rooms` namespaces; None, said loudly, where they can't be had.
     pub(crate) fn in_namespaces(rooms: usize) -> Option<Playing> {
         let binaries = binaries().unwrap();
-        let build = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         // SAFETY: geteuid has no preconditions.
         if unsafe { libc::geteuid() } != 0 {
             return skipped("network namespaces need root");
         }
-        let instruments = match Instruments::build(build.path()) {
+        let instruments = match Instruments::build(dir.path()) {
             Ok(instruments) => instruments,
             Err(error) => return skipped(&error.to_string()),
         };
-        // The instruments are used by path for as long as the house stands.
-        let _ = build.keep();
-        Some(Playing::begin(|dir| House::new(rooms, dir.path(), &binaries, &instruments).unwrap()))
+        let house = House::new(rooms, dir.path(), &binaries, &instruments).unwrap();
+        Some(Playing::begin(house, dir))
     }
 
-    fn begin(house: impl FnOnce(&TempDir) -> House) -> Playing {
-        let dir = tempfile::tempdir().unwrap();
+    fn begin(house: House, dir: TempDir) -> Playing {
         let signal = Arc::new(noise(48_000, 1 << 20, 7));
         let feeder = Feeder::start(&dir.path().join("in.fifo"), signal.clone(), 2).unwrap();
-        Playing { house: house(&dir), dir, signal, feeder, watch: Watch::start() }
+        Playing { house, dir, signal, feeder, watch: Watch::start() }
     }
 
     /// The sender, fed from the pipe.
