@@ -64,6 +64,8 @@ pub struct Room {
     interface: Interface,
     audio: Audio,
     shape: Option<Shape>,
+    /// That there is no card has been said.
+    card_missed: bool,
     /// Heard by SAP, and told by the hub.
     announced: Sessions,
     told: HashMap<String, Arc<sdp::Session>>,
@@ -108,6 +110,7 @@ impl Room {
             interface,
             audio,
             shape: None,
+            card_missed: false,
             announced: Vec::new(),
             told: HashMap::new(),
             wanted: config.stream.clone().map_or(Wanted::Anything, Wanted::Stream),
@@ -143,15 +146,17 @@ impl Room {
                 tracing::info!("playing through {shape}");
                 self.tuned.clear();
                 self.shape = Some(shape);
+                self.card_missed = false;
                 // A card that comes back knows nothing, and must not begin at full volume.
                 self.set_sound();
                 self.set_delay();
             }
             Event::Audio(AudioEvent::Lost(error)) => {
                 self.lock_status(|status| status.card_trouble = Some(error.to_string()));
-                if self.shape.take().is_some() {
+                if !std::mem::replace(&mut self.card_missed, true) {
                     tracing::warn!("{error}; it is waited for");
                 }
+                self.shape = None;
                 self.tuned.clear();
             }
             Event::Quit => {}

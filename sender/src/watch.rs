@@ -157,7 +157,9 @@ fn next_step(house: &Value, target: &Target) -> String {
         (None, _) if list(&house["rooms"]).next().is_none() => {
             "No room yet. Start one: unisono-receiver (on this host or any other of this network)".to_owned()
         }
-        (None, Target::Network { host, .. }) => format!("Open http://{host}/ to patch rooms and streams. Ctrl-C ends."),
+        (None, Target::Network { host, .. }) => format!(
+            "The house as JSON: http://{host}/api/v1/house; to patch rooms: unisono-sender ctl --help. Ctrl-C ends."
+        ),
         (None, Target::Socket(_)) => "unisono-sender ctl help says what can be changed. Ctrl-C ends.".to_owned(),
     }
 }
