@@ -35,7 +35,9 @@ fn assert_refused(program: &str, arguments: &[&str], dir: &TempDir, words: &[&st
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{program} {arguments:?}: {said}");
     assert!(output.stdout.is_empty(), "{program} {arguments:?} wrote {:?}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(said.trim_end().lines().count(), 1, "{program} {arguments:?}: {said}");
+    // ALSA's library says a word of its own about a PCM that it does not know.
+    let lines = said.lines().filter(|line| !line.starts_with("ALSA lib ")).count();
+    assert_eq!(lines, 1, "{program} {arguments:?}: {said}");
     for word in words {
         assert!(said.contains(word), "{program} {arguments:?} doesn't mention {word}: {said}");
     }
