@@ -11,7 +11,7 @@ use unisono_common::time::LocalTime;
 use unisono_host::realtime;
 
 use crate::output::drive::{self, Command, Link};
-use crate::output::{self, Card, CardError, Shape, cpal};
+use crate::output::{self, Card, CardError, Shape, alsa, cpal};
 use crate::playout::Telemetry;
 use crate::session::Session;
 
@@ -42,25 +42,28 @@ pub struct Audio {
 
 impl Audio {
     /// Opens the configured card and begins; `notify` hears what becomes of it, on the audio thread while it has no
-    /// deadline.
+    /// deadline. A card that goes away later is waited for; one that is not there yet only if `wait` says so.
     ///
     /// # Errors
-    /// when the card is unfit, now and for ever. A card that is only absent is waited for.
-    pub fn spawn(config: &OutputConfig, notify: impl Fn(AudioEvent) + Send + 'static) -> Result<Self, CardError> {
+    /// when the card is unfit, or not there and not waited for.
+    pub fn spawn(
+        config: &OutputConfig,
+        wait: bool,
+        notify: impl Fn(AudioEvent) + Send + 'static,
+    ) -> Result<Self, CardError> {
+        alsa::hush();
         let device = output::pick(config);
-        let first = match &device {
-            OutputDevice::Cpal(name) => {
-                cpal::check(name)?;
+        let opened = match &device {
+            OutputDevice::Cpal(name) => cpal::check(name).map(|()| None),
+            _ => output::open(&device, config.latency_us).map(Some),
+        };
+        let first = match opened {
+            Ok(card) => card,
+            Err(error) if wait && error.is_passing() => {
+                notify(AudioEvent::Lost(error));
                 None
             }
-            _ => match output::open(&device, config.latency_us) {
-                Err(error) if !error.is_passing() => return Err(error),
-                Err(error) => {
-                    notify(AudioEvent::Lost(error));
-                    None
-                }
-                Ok(card) => Some(card),
-            },
+            Err(error) => return Err(error),
         };
         let (commands, commands_out) = RingBuffer::new(64);
         let (retired_in, retired) = RingBuffer::new(16);
@@ -130,6 +133,7 @@ impl Worker {
     }
 
     fn play(&mut self, card: Option<Box<dyn Card + Send>>, notify: &impl Fn(AudioEvent)) -> Result<(), CardError> {
+        alsa::hush();
         if let OutputDevice::Cpal(name) = &self.device {
             let Some(link) = self.link.take() else { return Ok(()) };
             let (link, done) =

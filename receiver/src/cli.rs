@@ -20,6 +20,9 @@ struct Arguments {
     /// Print how the room is as a line of JSON every so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     report: Option<u32>,
+    /// Wait for a sound card or a network interface that isn't there yet, as a service does, and don't give up.
+    #[arg(long)]
+    wait: bool,
     #[command(subcommand)]
     command: Option<Check>,
 }
@@ -37,10 +40,21 @@ enum Check {
 /// What is to be done.
 #[derive(Debug)]
 pub enum Command {
-    /// Play, and report every so many seconds.
-    Run(Box<ReceiverConfig>, Option<u32>),
+    /// Play.
+    Run(Box<Run>),
     /// Nothing more: the file was checked and is right.
     Checked,
+}
+
+/// How to play.
+#[derive(Debug)]
+pub struct Run {
+    /// As the file says.
+    pub config: ReceiverConfig,
+    /// Report every so many seconds.
+    pub report: Option<u32>,
+    /// A card or an interface that is not there at the start is waited for.
+    pub wait: bool,
 }
 
 /// Why it can't be done.
@@ -79,7 +93,7 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
         return Ok(Command::Checked);
     }
     let config = arguments.config.as_deref().map_or_else(|| Ok(ReceiverConfig::default()), read)?;
-    Ok(Command::Run(Box::new(config), arguments.report))
+    Ok(Command::Run(Box::new(Run { config, report: arguments.report, wait: arguments.wait })))
 }
 
 fn read(file: &Path) -> Result<ReceiverConfig, CliError> {

@@ -20,7 +20,7 @@ use unisono_host::interface::{Interface, InterfaceError};
 use unisono_host::realtime;
 use unisono_host::state::StateDir;
 use unisono_receiver::audio::Audio;
-use unisono_receiver::cli::{self, CliError, Command};
+use unisono_receiver::cli::{self, CliError, Command, Run};
 use unisono_receiver::discover::Discovery;
 use unisono_receiver::hub::{self, HubSettings};
 use unisono_receiver::room::{Event, Room};
@@ -32,8 +32,8 @@ const WRONG: u8 = 2;
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let (config, report) = match cli::command(std::env::args_os()) {
-        Ok(Command::Run(config, report)) => (config, report),
+    let options = match cli::command(std::env::args_os()) {
+        Ok(Command::Run(options)) => options,
         Ok(Command::Checked) => return ExitCode::SUCCESS,
         Err(CliError::Shown(text)) => {
             print!("{text}");
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Err(error) => return wrong(&error),
     };
     log_to_stderr();
-    match run(&config, report) {
+    match run(&options) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("unisono-receiver: {error:#}");
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &ReceiverConfig, report: Option<u32>) -> anyhow::Result<ExitCode> {
+fn run(Run { config, report, wait }: &Run) -> anyhow::Result<ExitCode> {
     let (events, incoming) = mpsc::channel();
     // First of all, so that a signal during the start ends the program in order too.
     end_on_signal(events.clone())?;
@@ -62,13 +62,13 @@ fn run(config: &ReceiverConfig, report: Option<u32>) -> anyhow::Result<ExitCode>
         Ok(state) => state,
         Err(error) => return Ok(wrong(&error)),
     };
-    let interface = match interface(config, &incoming) {
+    let interface = match interface(config.interface.as_deref(), *wait, &incoming) {
         Ok(Some(interface)) => interface,
         Ok(None) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Ok(wrong(&error)),
     };
     let sink = events.clone();
-    let audio = match Audio::spawn(&config.output, move |event| drop(sink.send(Event::Audio(event)))) {
+    let audio = match Audio::spawn(&config.output, *wait, move |event| drop(sink.send(Event::Audio(event)))) {
         Ok(audio) => audio,
         Err(error) => return Ok(wrong(&error)),
     };
@@ -80,7 +80,7 @@ fn run(config: &ReceiverConfig, report: Option<u32>) -> anyhow::Result<ExitCode>
     };
     let status = Arc::new(Mutex::new(Status::default()));
     follow_hub(config, &interface, state.path(), &status, events)?;
-    tell(&status, report)?;
+    tell(&status, *report)?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     Room::new(config, interface, audio, status).run(&incoming);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -90,24 +90,28 @@ fn run(config: &ReceiverConfig, report: Option<u32>) -> anyhow::Result<ExitCode>
 
 /// The configured interface, or the one to use: a machine that starts before its network waits for it, and does not
 /// settle on loopback. `None`: it was told to end first.
-fn interface(config: &ReceiverConfig, events: &Receiver<Event>) -> Result<Option<Interface>, InterfaceError> {
-    if let Some(name) = &config.interface {
-        return Interface::by_name(name).map(Some);
-    }
+fn interface(name: Option<&str>, wait: bool, events: &Receiver<Event>) -> Result<Option<Interface>, InterfaceError> {
     let mut told = false;
     loop {
-        let picked = Interface::pick()?;
-        if !picked.loopback || Interface::list()?.iter().all(|interface| interface.loopback) {
-            return Ok(Some(picked));
+        match name.map_or_else(network, |name| Interface::by_name(name).map(Some)) {
+            Ok(Some(interface)) => return Ok(Some(interface)),
+            Ok(None) if !told => tracing::info!("waiting for a network; interface = \"lo\" would stay on this machine"),
+            Err(error) if !wait => return Err(error),
+            Err(error) if !told => tracing::warn!("{error}; waiting for it"),
+            Ok(None) | Err(_) => {}
         }
-        if !told {
-            tracing::info!("waiting for a network; interface = \"lo\" would stay on this machine");
-            told = true;
-        }
+        told = true;
         if let Ok(Event::Quit) = events.recv_timeout(Duration::from_millis(500)) {
             return Ok(None);
         }
     }
+}
+
+/// The interface to use, once there is one that leads out of this machine or none that ever could.
+fn network() -> Result<Option<Interface>, InterfaceError> {
+    let picked = Interface::pick()?;
+    let alone = Interface::list()?.iter().all(|interface| interface.loopback);
+    Ok((!picked.loopback || alone).then_some(picked))
 }
 
 fn end_on_signal(events: Sender<Event>) -> anyhow::Result<()> {

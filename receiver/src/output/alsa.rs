@@ -131,6 +131,14 @@ impl Card for AlsaCard {
     }
 }
 
+/// Keeps what ALSA's library prints on this thread off the terminal, and lets go of what it said before: our own
+/// errors say what is wrong and what would be right.
+pub fn hush() {
+    if let Err(error) = alsa::Output::local_error_handler() {
+        tracing::debug!("ALSA's library may print errors of its own: {error}");
+    }
+}
+
 /// The best card there is: an I2S HAT before USB before HDMI; `None` if there is none worth taking.
 pub(super) fn best() -> Option<String> {
     let cards = alsa::card::Iter::new().flatten();
@@ -160,19 +168,14 @@ fn open_error(device: &str, error: &PcmError) -> CardError {
             device,
             reason: format!("{error}; add this user to the group \"audio\" and log in again"),
         },
-        code => {
+        _ => {
             let known: Vec<String> = alsa::card::Iter::new()
                 .flatten()
                 .filter_map(|card| Some(format!("hw:{} ({})", card.get_index(), card.get_name().ok()?)))
                 .collect();
             let known = if known.is_empty() { "this machine has none".to_owned() } else { known.join(", ") };
             let reason = format!("{error}; cards here: {known}");
-            // A card may still be plugged in; a name that ALSA's configuration does not have stays unknown.
-            let names_a_card = ["hw:", "plughw:", "sysdefault:", "front:", "hdmi:", "iec958:", "default"];
-            match names_a_card.iter().any(|prefix| device.starts_with(prefix)) {
-                false if code == libc::ENOENT => CardError::Unfit { device, reason },
-                _ => CardError::Absent { device, reason },
-            }
+            CardError::Absent { device, reason }
         }
     }
 }
