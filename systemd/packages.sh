@@ -21,3 +21,19 @@ need_rust() {
     command -v cargo >/dev/null || PATH="$HOME/.cargo/bin:$PATH"
     command -v cargo >/dev/null || { echo "Rust 1.89 or later is needed: see https://rustup.rs" >&2; exit 2; }
 }
+
+# What the page's tests need beside; false, and said loudly, where it can't be had.
+need_page() {
+    local missing=()
+    { command -v node && command -v npm; } >/dev/null || missing+=(nodejs npm)
+    command -v chromium >/dev/null || missing+=(chromium)
+    if [ ${#missing[@]} -gt 0 ] && ! need_packages "${missing[@]}"; then
+        echo "SKIPPED: the page's tests: ${missing[*]} can't be installed" >&2
+        return 1
+    fi
+    [ tests/page/node_modules/.package-lock.json -nt tests/page/package-lock.json ] && return
+    if ! npm --prefix tests/page ci --ignore-scripts --no-fund --no-audit --loglevel=error >&2; then
+        echo "SKIPPED: the page's tests: npm can't fetch what tests/page/package-lock.json names" >&2
+        return 1
+    fi
+}

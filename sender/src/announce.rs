@@ -60,8 +60,10 @@ pub struct Announcer {
     receiver: MulticastReceiver,
     origin: Ipv4Addr,
     rhythm: Rhythm,
-    /// Descriptions of earlier runs that no longer hold: their deletion is sent this many times more.
+    /// Descriptions that no longer hold: their deletion is sent this many times more.
     outdated: Vec<(String, u32)>,
+    /// Ids of streams that were switched off when they were looked at last.
+    off: Vec<String>,
 }
 
 /// A lost packet must not keep a session alive: deletions are sent three times.
@@ -86,11 +88,13 @@ impl Announcer {
             origin,
             rhythm: Rhythm::new(now),
             outdated: outdated.into_iter().map(|sdp| (sdp, DELETIONS)).collect(),
+            off: Vec::new(),
         })
     }
 
     /// Sends what is due and reads what has come in. To be called about once a second.
     pub fn tick(&mut self, now: LocalTime) {
+        self.follow_switches();
         for (sdp, left) in &mut self.outdated {
             send(&self.sender, self.origin, Kind::Deletion, sdp, &ALL_GROUPS);
             *left -= 1;
@@ -98,11 +102,26 @@ impl Announcer {
         self.outdated.retain(|(_, left)| *left > 0);
         let groups = self.rhythm.due(now);
         if !groups.is_empty() {
-            for (_, on_air) in self.streams.on_air() {
+            for (_, on_air) in self.streams.on_air().filter(|(_, on_air)| on_air.is_on()) {
                 send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp, &groups);
             }
         }
         self.listen(now);
+    }
+
+    /// What was switched off is deleted, what was switched on is announced at once.
+    fn follow_switches(&mut self) {
+        for (stream, on_air) in self.streams.on_air() {
+            let was_off = self.off.contains(&stream.id);
+            if was_off && on_air.is_on() {
+                self.off.retain(|id| *id != stream.id);
+                self.outdated.retain(|(sdp, _)| *sdp != on_air.sdp);
+                send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp, &ALL_GROUPS);
+            } else if !was_off && !on_air.is_on() {
+                self.off.push(stream.id.clone());
+                self.outdated.push((on_air.sdp.clone(), DELETIONS));
+            }
+        }
     }
 
     /// Tells everybody that all streams are gone. To be called three times at the end.

@@ -6,6 +6,7 @@
 //! - [`rooms`], [`streams`], [`groups`], [`scenes`], [`session`]: the resources;
 //! - [`events`]: the house as server-sent events;
 //! - [`metrics`]: for Prometheus;
+//! - [`page`]: the web page itself;
 //! - [`link`]: the rooms' WebSocket.
 //!
 //! The OpenAPI document is made from these handlers and their types; `docs/openapi.json` is checked to be the same.
@@ -15,6 +16,7 @@ pub mod events;
 pub mod groups;
 pub mod link;
 pub mod metrics;
+pub mod page;
 pub mod problem;
 pub mod rooms;
 pub mod scenes;
@@ -76,6 +78,7 @@ pub fn router(api: Api) -> Router {
         .route("/streams/{id}/artwork", get(streams::artwork))
         .route("/sign-in", get(session::sign_in_link))
         .route("/metrics", get(metrics::scrape))
+        .merge(page::router())
         .fallback(problem::no_such_place)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))

@@ -70,6 +70,9 @@ pub enum Refusal {
     /// There are [`MOST`] already.
     #[error("there are {MOST} {0} already; forget some first")]
     Full(&'static str),
+    /// Somebody turned the room away a short while ago.
+    #[error("this room was turned away; it may knock again an hour later")]
+    TurnedAway,
     /// A group of fewer than two rooms is none.
     #[error("a group needs two rooms or more")]
     Alone,

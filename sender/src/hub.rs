@@ -9,9 +9,10 @@ mod heard;
 mod own;
 pub mod presence;
 pub mod run;
+mod spread;
 pub mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,9 +31,14 @@ use crate::house::{House, Refusal};
 use crate::store::{Kept, Store, StoreError};
 use catalogue::{Catalogue, StreamFacts};
 use presence::{Link, Presence};
+use spread::Spreads;
 
 /// So many rooms may wait at the door at once.
 const MOST_AT_THE_DOOR: usize = 32;
+/// A room that was turned away is not let knock for so long.
+const TURNED_AWAY_NS: i64 = 3_600_000_000_000;
+/// So many of them are remembered; the oldest may knock again.
+const MOST_TURNED_AWAY: usize = 256;
 
 /// What the hub is started with.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +87,9 @@ struct State {
     /// Rooms that are linked now, let in or at the door.
     present: BTreeMap<String, Presence>,
     streams: Vec<StreamFacts>,
+    spreads: Spreads,
+    /// Keys of rooms that were turned away, and when.
+    turned_away: VecDeque<(String, LocalTime)>,
     /// Serial of the last orders sent to anybody.
     serial: u64,
     /// Counts links, so that an old link's end is not taken for a new one's.
@@ -102,7 +111,16 @@ impl Hub {
         let (store, kept) = Store::open(&state_dir.join("house.db"))?;
         let keys = Keys::load_or_create(&state_dir.join("hub.key")).map_err(HubError::Key)?;
         let streams = catalogue.streams();
-        let state = State { kept, present: BTreeMap::new(), streams, serial: 0, links: 0 };
+        streams.iter().for_each(|stream| catalogue.switch(&stream.id, !kept.house.disabled.contains(&stream.id)));
+        let state = State {
+            kept,
+            present: BTreeMap::new(),
+            streams,
+            spreads: Spreads::default(),
+            turned_away: VecDeque::new(),
+            serial: 0,
+            links: 0,
+        };
         let (notes, _) = broadcast::channel(64);
         Ok(Hub(Arc::new(Inner { settings, keys, catalogue, store, notes, state: Mutex::new(state) })))
     }
@@ -176,6 +194,10 @@ impl Hub {
         if let Some(other) = state.present.get(&hello.room_id).filter(|_| !replace) {
             return Ok(Greeting::Taken(other.link.clone()));
         }
+        state.turned_away.retain(|(_, at)| clock::now() - *at < TURNED_AWAY_NS);
+        if state.turned_away.iter().any(|(away, _)| away == key) {
+            return Err(Refusal::TurnedAway);
+        }
         if state.present.values().filter(|there| !there.inside).count() >= MOST_AT_THE_DOOR {
             return Err(Refusal::Full("rooms at the door"));
         }
@@ -221,11 +243,16 @@ impl Hub {
         Ok(written)
     }
 
-    /// Forgets a room, and hangs up on it; when it comes back it is at the door.
+    /// Forgets a room, and hangs up on it; when it comes back it is at the door. One that is at the door already is
+    /// turned away: it may not knock again for an hour, or until the hub is restarted.
     pub fn forget(&self, id: &str) -> Result<oneshot::Receiver<()>, Refusal> {
         let ((), written) = self.change(|house| house.forget(id))?;
         let mut state = self.state();
-        state.present.remove(id);
+        if let Some(there) = state.present.remove(id).filter(|there| !there.inside) {
+            state.turned_away.push_back((there.key, clock::now()));
+            let over = state.turned_away.len().saturating_sub(MOST_TURNED_AWAY);
+            state.turned_away.drain(..over);
+        }
         self.tell_house(&state);
         Ok(written)
     }
@@ -265,11 +292,22 @@ impl Hub {
         self.tell_house(&state);
     }
 
-    /// Makes a room chirp; false when it is not there.
+    /// Makes a room chirp, also one at the door: to hear which it is; false when it is not there.
     pub fn identify(&self, id: &str) -> Result<bool, Refusal> {
         let state = self.state();
-        state.kept.house.let_in(id)?;
-        Ok(state.present.get(id).is_some_and(|there| there.inside && there.link.say(FromHub::Identify)))
+        state.kept.house.rooms.get(id).ok_or_else(|| Refusal::missing("room", id))?;
+        Ok(state.present.get(id).is_some_and(|there| there.link.say(FromHub::Identify)))
+    }
+
+    /// Switches a stream on or off: its rooms fall silent or sound again, and what is off is not sent.
+    pub fn switch(&self, id: &str, on: bool) -> Result<oneshot::Receiver<()>, Refusal> {
+        self.stream(id).ok_or_else(|| Refusal::missing("stream", id))?;
+        let ((), written) = self.change(|house| {
+            house.enable_stream(id, on);
+            Ok(())
+        })?;
+        self.catalogue().switch(id, on);
+        Ok(written)
     }
 
     /// Once a second: streams may have come and gone, and everybody hears how things are.
@@ -285,6 +323,8 @@ impl Hub {
             state.give_orders();
             self.tell_house(&state);
         }
+        let spreads = view::spreads(&state);
+        state.spreads.add(spreads);
         self.tell_now(&state);
     }
 

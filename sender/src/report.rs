@@ -24,6 +24,8 @@ pub struct Reporter {
     receiver: MulticastReceiver,
     address: Ipv4Addr,
     cname: String,
+    /// Nobody has been told yet that the stream was switched off.
+    sending: bool,
 }
 
 impl Reporter {
@@ -44,12 +46,19 @@ impl Reporter {
             address,
             cname: format!("{}@{address}", stream.id),
             stream,
+            sending: true,
         })
     }
 
     /// Sends a report and reads those of others. To be called about once a second.
     pub fn tick(&mut self, clock: MediaClock, now: LocalTime) {
-        self.send(clock, now, None);
+        let on = self.stream.on_air.as_ref().is_some_and(OnAir::is_on);
+        if on {
+            self.send(clock, now, None);
+        } else if self.sending {
+            self.send(clock, now, Some("the stream is switched off"));
+        }
+        self.sending = on;
         self.listen(now);
     }
 

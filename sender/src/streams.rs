@@ -1,7 +1,7 @@
 //! The streams of this sender, as everybody beside the audio path sees them: what they are, what they do, how they are.
 
 use std::net::SocketAddrV4;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use unisono_common::format::Format;
@@ -43,6 +43,8 @@ pub struct OnAir {
     pub control: Control,
     /// What the transmit thread counts.
     pub counters: Counters,
+    /// Switched off, it stays described and ready, but nothing of it is sent.
+    on: AtomicBool,
     conflict: Mutex<Option<Conflict>>,
 }
 
@@ -101,7 +103,18 @@ impl Streams {
 impl OnAir {
     /// A stream about to be sent.
     pub fn new(group: SocketAddrV4, ssrc: u32, sdp: String, source: SourceStatus, control: Control) -> Self {
-        OnAir { group, ssrc, sdp, source, control, counters: Counters::default(), conflict: Mutex::default() }
+        let (counters, conflict) = (Counters::default(), Mutex::default());
+        OnAir { group, ssrc, sdp, source, control, counters, on: AtomicBool::new(true), conflict }
+    }
+
+    /// Switches it on or off.
+    pub fn switch(&self, on: bool) {
+        self.on.store(on, Ordering::Release);
+    }
+
+    /// Whether it is switched on.
+    pub fn is_on(&self) -> bool {
+        self.on.load(Ordering::Acquire)
     }
 
     /// Notes that another sender disturbs this stream; true when that is news.

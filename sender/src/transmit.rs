@@ -114,7 +114,10 @@ impl Lane {
     }
 
     fn send(&mut self, frame: i64) {
-        let Some(OnAir { counters, .. }) = &self.stream.on_air else { return };
+        // One that is switched off keeps its frames: it goes on where it was.
+        let Some(OnAir { counters, .. }) = self.stream.on_air.as_ref().filter(|on_air| on_air.is_on()) else {
+            return;
+        };
         let packet = self.packetizer.packet(frame, |samples| {
             let wanted = samples.len() / usize::from(self.stream.format.channels);
             let silent = self.source.take(samples) < wanted;

@@ -56,6 +56,7 @@ impl From<Refusal> for Problem {
         let (status, kind) = match &refusal {
             Refusal::Missing { .. } => (StatusCode::NOT_FOUND, "missing"),
             Refusal::AtTheDoor(_) => (StatusCode::CONFLICT, "at-the-door"),
+            Refusal::TurnedAway => (StatusCode::FORBIDDEN, "turned-away"),
             Refusal::Full(_) => (StatusCode::CONFLICT, "full"),
             Refusal::Name | Refusal::Range { .. } | Refusal::Alone => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
         };

@@ -49,7 +49,7 @@ pub async fn change(
     written(disk).await
 }
 
-/// Forgets a room, or turns one away that is at the door.
+/// Forgets a room, or turns one away that is at the door: it may not knock again for an hour.
 #[utoipa::path(delete, path = "/api/v1/rooms/{id}", tag = "rooms", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn forget(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
@@ -63,7 +63,7 @@ pub async fn history(State(api): State<Api>, Path(id): Path<String>) -> Json<His
     Json(api.hub.history(&id))
 }
 
-/// Makes a room chirp.
+/// Makes a room chirp, also one at the door.
 #[utoipa::path(post, path = "/api/v1/rooms/{id}/identify", tag = "rooms", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn identify(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, Problem> {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::{Deserialize, Serialize};
 use unisono_host::clock;
 use utoipa::ToSchema;
@@ -125,7 +125,12 @@ pub async fn sign_in_link(
 ) -> Result<Response, Problem> {
     api.door.may_try(door::peer(&request))?;
     if !api.hub.secrets(|secrets| secrets.is_token(&link.token)) {
-        return Err(wrong());
+        let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        // People are told by the page, programs by a problem.
+        return match accept.contains("text/html") {
+            true => Ok(Redirect::to("/#/sign-in/old-link").into_response()),
+            false => Err(wrong()),
+        };
     }
     let home = AppendHeaders([(header::LOCATION, "/"), (header::CACHE_CONTROL, "no-store")]);
     Ok((StatusCode::SEE_OTHER, home, begin(&api).await?).into_response())

@@ -16,7 +16,7 @@ use crate::hub::view::StreamView;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamChange {
-    /// Whether rooms may play it. A stream that is off keeps its rooms, which are silent.
+    /// Whether it is sent. A stream that is off keeps its rooms, which are silent, and its place in what it plays.
     pub enabled: bool,
 }
 
@@ -65,13 +65,7 @@ pub async fn change(
     Path(id): Path<String>,
     Body(change): Body<StreamChange>,
 ) -> Result<StatusCode, Problem> {
-    api.hub.stream(&id).ok_or_else(|| Problem::no_such_stream(&id))?;
-    let switch = |house: &mut crate::house::House| {
-        house.enable_stream(&id, change.enabled);
-        Ok(())
-    };
-    let ((), disk) = api.hub.change(switch)?;
-    written(disk).await
+    written(api.hub.switch(&id, change.enabled)?).await
 }
 
 /// What a stream plays now.

@@ -246,6 +246,20 @@ fn a_new_room_waits_at_the_door_until_it_is_let_in() {
 }
 
 #[test]
+fn a_room_at_the_door_chirps_and_once_turned_away_may_not_knock_again_soon() {
+    let served = Served::new(AutoApprove::Never);
+    let keys = Keys::generate().unwrap();
+    let mut room = Room::dial(served.address(), "kitchen1", &keys);
+    assert!(matches!(room.hear(), Some(FromHub::Wait(_))));
+    served.local().ask("POST", "/api/v1/rooms/kitchen1/identify", None).unwrap();
+    assert_eq!(room.hear(), Some(FromHub::Identify));
+    served.local().ask("DELETE", "/api/v1/rooms/kitchen1", None).unwrap();
+    assert_eq!(Room::dial(served.address(), "kitchen1", &keys).hear(), None);
+    assert_eq!(served.local().get("/api/v1/rooms").unwrap(), json!([]));
+    assert!(matches!(served.room("kitchen2").hear(), Some(FromHub::Wait(_))));
+}
+
+#[test]
 fn a_stranger_with_the_id_of_a_room_stays_at_the_door() {
     let served = Served::new(AutoApprove::Never);
     let keys = Keys::generate().unwrap();

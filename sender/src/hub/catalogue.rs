@@ -108,6 +108,8 @@ pub trait Catalogue: Send + Sync + 'static {
     fn playback(&self, id: &str) -> Option<Playback>;
     /// Asks a source to do something.
     fn act(&self, id: &str, action: Action) -> Result<(), ActionError>;
+    /// Sends a stream of this sender, or stops sending it.
+    fn switch(&self, _id: &str, _on: bool) {}
     /// The cover of what a stream plays.
     fn artwork(&self, _id: &str) -> Option<Artwork> {
         None

@@ -95,6 +95,12 @@ impl Catalogue for Shelf {
         Ok(())
     }
 
+    fn switch(&self, id: &str, on: bool) {
+        if let Some(on_air) = self.on_air(id) {
+            on_air.switch(on);
+        }
+    }
+
     fn is_own_address(&self, address: IpAddr) -> bool {
         let interfaces = Interface::list().unwrap_or_default();
         interfaces

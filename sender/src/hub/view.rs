@@ -151,6 +151,8 @@ pub struct StreamNow {
     pub playing_rooms: usize,
     /// Largest less smallest offset of those rooms, in microseconds; `null` below two rooms.
     pub spread_us: Option<f64>,
+    /// The worst of that in the last minute.
+    pub spread_worst_us: Option<f64>,
 }
 
 /// A group.
@@ -333,16 +335,33 @@ fn stream_view(hub: &Hub, state: &State, stream: &StreamFacts, present: bool) ->
 }
 
 fn stream_now(hub: &Hub, state: &State, id: &str) -> StreamNow {
-    let current = state.present.values().filter_map(|there| there.health.as_ref());
-    let current = current.filter(|(_, at)| seconds(clock::now() - *at) < STALE_S);
-    let playing = current.filter(|(health, _)| health.stream.as_deref() == Some(id) && health.offset_us.is_some());
-    let offsets: Vec<f64> = playing.filter_map(|(health, _)| health.offset_us).collect();
-    let spread = offsets.iter().fold(f64::MIN, |a, b| a.max(*b)) - offsets.iter().fold(f64::MAX, |a, b| a.min(*b));
+    let offsets = offsets(state, id);
     StreamNow {
         playback: hub.catalogue().playback(id).unwrap_or_default(),
         playing_rooms: offsets.len(),
-        spread_us: (offsets.len() > 1).then_some(spread),
+        spread_us: spread(&offsets),
+        spread_worst_us: state.spreads.worst(id),
     }
+}
+
+/// How far the rooms of each stream are apart now.
+pub(super) fn spreads(state: &State) -> BTreeMap<String, Option<f64>> {
+    state.streams.iter().map(|stream| (stream.id.clone(), spread(&offsets(state, &stream.id)))).collect()
+}
+
+/// Offsets of the rooms that are heard on a stream, as far as they are current.
+fn offsets(state: &State, stream: &str) -> Vec<f64> {
+    let reports = state.present.values().filter_map(|there| there.health.as_ref());
+    let current = reports.filter(|(_, at)| seconds(clock::now() - *at) < STALE_S);
+    let playing = current.filter(|(health, _)| health.stream.as_deref() == Some(stream));
+    playing.filter_map(|(health, _)| health.offset_us).collect()
+}
+
+/// The largest less the smallest; `None` below two.
+fn spread(offsets: &[f64]) -> Option<f64> {
+    let largest = offsets.iter().copied().reduce(f64::max)?;
+    let smallest = offsets.iter().copied().reduce(f64::min)?;
+    (offsets.len() > 1).then_some(largest - smallest)
 }
 
 fn group_view(state: &State, id: &str, group: &crate::house::group::Group) -> GroupView {

@@ -1,0 +1,151 @@
+// A line: what plays, what follows, and the line itself.
+
+import * as actions from './actions.js';
+import * as api from './api.js';
+import { cover } from './cover.js';
+import { el, icon, keyed, set, text, vars } from './dom.js';
+import { linesOf } from './house.js';
+import { seek, transport } from './player.js';
+import { to } from './route.js';
+import { store } from './store.js';
+import * as words from './words.js';
+
+/** A line's player and queue, as it stands beside the library or alone. */
+export function queuePanel() {
+  let id = null;
+  let parts = null;
+  let asked = '';
+  const node = el('section.queue', { 'aria-label': 'What plays and what follows' });
+
+  async function load(piece) {
+    asked = piece;
+    const tracks = await api.queue(id).catch(() => []);
+    if (asked === piece && parts) {
+      parts.tracks = tracks;
+      store.changed();
+    }
+  }
+
+  function build() {
+    const art = cover();
+    const [name, title, who] = [el('span'), el('h3'), el('p')];
+    const slider = seek(id);
+    const [at, length] = [el('span'), el('span')];
+    const buttons = transport(id, ['previous', 'pause', 'next']);
+    const then = el('ol.tracks');
+    const next = el('h2', {}, 'Then');
+    const power = el('button.btn', { type: 'button', onclick: () => actions.switchStream(store.stream(id), !store.stream(id).enabled) });
+    const details = el('dl.facts-list');
+    parts = { art, name, title, who, slider, at, length, buttons, then, next, power, details, tracks: [] };
+    node.replaceChildren(
+      el('h2', {}, el('span.dot'), name), el('div.now-card', {}, art.node, el('div', {}, title, who)),
+      el('div.big-seek', {}, slider.node, el('p', {}, at, length)), el('p.big-transport', {}, buttons.node), next, then,
+      el('h2', {}, 'This line'), details, el('p.ends', {}, power));
+  }
+
+  return {
+    node,
+    show(stream) {
+      if (stream === id) return;
+      id = stream;
+      build();
+      asked = '';
+    },
+    reload() {
+      asked = '';
+    },
+    update() {
+      const line = store.house && linesOf(store.house).find((line) => line.stream.id === id);
+      node.hidden = !line;
+      if (!line) return;
+      const { stream, rooms, colour } = line;
+      const said = words.stream(stream, rooms.length);
+      const { position_s: position, duration_s: duration, title, album } = stream.playback;
+      vars(node, { '--c': colour });
+      parts.art.update(stream);
+      text(parts.name, `${stream.name}, ${rooms.length === 1 ? 'one room' : `${words.number(rooms.length)} rooms`}`);
+      text(parts.title, said.title);
+      text(parts.who, [said.who, album].filter((part, at) => part && (at === 0 || part !== said.who)).join(', '));
+      parts.slider.update(stream);
+      text(parts.at, position == null ? '' : words.time(position));
+      text(parts.length, duration ? words.time(duration) : '');
+      parts.buttons.update(stream);
+      text(parts.power, stream.enabled ? 'Switch this line off' : 'Switch this line on');
+      parts.power.hidden = !stream.present && stream.enabled;
+      const piece = `${id}/${title}/${album}`;
+      if (piece !== asked) load(piece);
+      parts.next.hidden = !parts.tracks.length;
+      keyed(parts.then, parts.tracks.map((track, at) => ({ track, at })), ({ track, at }) => `${at}/${track.id}`, row);
+      keyed(parts.details, facts(stream), ([name]) => name, fact);
+    },
+  };
+}
+
+function facts(stream) {
+  const from = stream.origin === 'here' ? 'this sender' : stream.sender;
+  return [['From', from], ['Format', stream.format], ['Address', stream.address], ['Description', stream.sdp]].filter(([, value]) => value);
+}
+
+function fact([name]) {
+  const value = el('dd');
+  return {
+    node: el('div', {}, el('dt', {}, name), value),
+    update([name, said]) {
+      if (name !== 'Description') return text(value, said);
+      if (!value.firstChild) value.append(el('a', { href: said, download: '' }, 'for any RTP player'));
+    },
+  };
+}
+
+function row() {
+  const [no, title, who, time] = [el('span.no'), el('h4'), el('p'), el('span.t')];
+  return {
+    node: el('li', {}, no, el('div', {}, title, who), time),
+    update({ track, at }) {
+      text(no, String(at + 1));
+      text(title, track.title ?? track.id);
+      text(who, track.artist ?? '');
+      text(time, track.duration_s ? words.time(track.duration_s) : '');
+    },
+  };
+}
+
+/** The view of a line alone. */
+export function queueView() {
+  const panel = queuePanel();
+  const choice = el('nav.lines-nav', { 'aria-label': 'Lines' });
+  const node = el('section.view.queue-view', {}, el('h1.sr', {}, 'Queue'), el('a.backlink', { href: '#/' }, icon('back'), 'House'), choice, panel.node);
+  let id = '';
+  return {
+    node,
+    title: () => store.stream(id)?.name ?? 'Queue',
+    open(at) {
+      id = at.id || store.line()?.id || '';
+      if (store.stream(id)) store.touched = id;
+      panel.show(id);
+      panel.reload();
+    },
+    update() {
+      if (!id && store.line()) this.open({ id: '' });
+      node.classList.toggle('away', store.link === 'away');
+      const lines = store.house ? linesOf(store.house) : [];
+      keyed(choice, lines, (line) => line.stream.id, chip).forEach((part) => part.show(id));
+      panel.update();
+    },
+  };
+}
+
+function chip({ stream }) {
+  const name = document.createTextNode('');
+  const node = el('a.chip', { href: to('queue', stream.id) }, el('span.dot'), name);
+  return {
+    node,
+    update({ stream, colour }) {
+      vars(node, { '--c': colour });
+      if (name.data !== stream.name) name.data = stream.name;
+    },
+    show(id) {
+      set(node, { 'aria-current': id === stream.id ? 'page' : null });
+    },
+  };
+}

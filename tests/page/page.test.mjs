@@ -1,0 +1,9 @@
+// The page, end to end. One process, one test after the other: each house is real and plays in real time.
+
+import './patch.mjs';
+import './keyboard.mjs';
+import './phone.mjs';
+import './door.mjs';
+import './away.mjs';
+import './accessibility.mjs';
+import './weight.mjs';
