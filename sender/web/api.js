@@ -50,8 +50,19 @@ export const history = (room) => ask('GET', `/api/v1/rooms/${id(room)}/history`)
 
 export const changeStream = (stream, change) => ask('PATCH', `/api/v1/streams/${id(stream)}`, change);
 export const act = (stream, action) => ask('POST', `/api/v1/streams/${id(stream)}/playback`, action);
+export const changePlayer = (stream, change) => ask('PATCH', `/api/v1/streams/${id(stream)}/player`, change);
+
 export const queue = (stream) => ask('GET', `/api/v1/streams/${id(stream)}/queue`);
-export const search = (words) => ask('GET', `/api/v1/library/search?q=${id(words)}`);
+export const enqueue = (stream, parts) => ask('POST', `/api/v1/streams/${id(stream)}/queue`, parts);
+export const clearQueue = (stream) => ask('DELETE', `/api/v1/streams/${id(stream)}/queue`);
+export const moveEntry = (stream, entry, to) => ask('PATCH', `/api/v1/streams/${id(stream)}/queue/${id(entry)}`, { to });
+export const removeEntry = (stream, entry) => ask('DELETE', `/api/v1/streams/${id(stream)}/queue/${id(entry)}`);
+export const playEntry = (stream, entry) => ask('POST', `/api/v1/streams/${id(stream)}/queue/${id(entry)}/play`);
+
+export const library = () => ask('GET', '/api/v1/library');
+export const search = (words) => ask('GET', `/api/v1/library/search?q=${id(words)}&limit=100`);
+export const albums = (words, limit) => ask('GET', `/api/v1/library/albums?q=${id(words)}&limit=${limit}`);
+export const album = (album) => ask('GET', `/api/v1/library/albums/${id(album)}`);
 
 export const formGroup = (name, rooms) => ask('POST', '/api/v1/groups', { name, rooms });
 export const changeGroup = (group, change) => ask('PATCH', `/api/v1/groups/${id(group)}`, change);

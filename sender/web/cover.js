@@ -2,32 +2,42 @@
 
 import { el, svg } from './dom.js';
 
-/** A cover. `update(stream)` follows what plays. */
-export function cover() {
+/** Addresses that turned out to hold no picture. */
+const empty = new Set();
+
+/** A cover. `show(address, piece)` shows the picture at an address or, when there is none, a drawing for the piece. */
+export function art() {
   const node = el('span.art', { 'aria-hidden': 'true' });
   let shown;
   return {
     node,
-    update(stream) {
-      const { artwork, title, album, artist } = stream.playback;
-      const address = artwork && `${artwork}${artwork.includes('?') ? '&' : '?'}of=${hash(`${title}${album}${artist}`)}`;
-      const piece = title ? `${stream.id}/${album ?? ''}/${artist ?? ''}/${title}` : `${stream.id}/${stream.name}`;
-      const key = address ?? piece;
+    show(address, piece) {
+      const key = `${address}/${piece}`;
       if (key === shown) return;
       shown = key;
-      if (!address) {
-        node.replaceChildren(drawn(piece));
-        return;
-      }
-      const image = el('img', { src: address, alt: '', decoding: 'async' });
-      image.addEventListener('error', () => shown === key && node.replaceChildren(drawn(piece)));
+      if (!address || empty.has(address)) return node.replaceChildren(drawn(piece));
+      const image = el('img', { src: address, alt: '', decoding: 'async', loading: 'lazy' });
+      image.addEventListener('error', () => {
+        empty.add(address);
+        if (shown === key) node.replaceChildren(drawn(piece));
+      });
       node.replaceChildren(image);
     },
   };
 }
 
-/** A cover of our own for a piece. */
-export function drawn(piece) {
+/** The cover of what a line plays. */
+export function cover() {
+  const { node, show } = art();
+  return {
+    node,
+    update({ id, name, playback: { artwork, title, album, artist } }) {
+      show(artwork, title ? `${id}/${album ?? ''}/${artist ?? ''}/${title}` : `${id}/${name}`);
+    },
+  };
+}
+
+function drawn(piece) {
   const seed = hash(piece);
   const draw = [waves, discs, steps, moon, strings, signal][seed % 6];
   const random = dice(seed);

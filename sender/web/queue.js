@@ -1,6 +1,7 @@
 // A line: what plays, what follows, and the line itself.
 
 import * as actions from './actions.js';
+import { doing } from './actions.js';
 import * as api from './api.js';
 import { cover } from './cover.js';
 import { el, icon, keyed, set, text, vars } from './dom.js';
@@ -17,13 +18,45 @@ export function queuePanel() {
   let asked = '';
   const node = el('section.queue', { 'aria-label': 'What plays and what follows' });
 
-  async function load(piece) {
-    asked = piece;
+  async function load(state) {
+    asked = state;
     const tracks = await api.queue(id).catch(() => []);
-    if (asked === piece && parts) {
+    if (asked === state && parts) {
       parts.tracks = tracks;
       store.changed();
     }
+  }
+
+  async function change(request) {
+    if (await doing(request)) asked = '';
+    store.changed();
+  }
+
+  /** A piece that follows; what is in the queue can be moved, played and taken out. */
+  function row({ track: { entry } }) {
+    const [no, title, who, time] = [el('span.no'), el('h3'), el('p'), el('span.t')];
+    const play = entry ? el('button.text', { type: 'button', onclick: () => change(api.playEntry(id, entry)) }) : title;
+    const grip = el('button.rb.grip', { type: 'button' }, icon('grip'));
+    const out = el('button.rb', { type: 'button', onclick: () => change(api.removeEntry(id, entry)) }, icon('cross'));
+    const node = el('li', {}, no, el('div', {}, entry ? el('h3', {}, play) : title, who), time, ...(entry ? [out, grip] : []));
+    let place = 0;
+    const move = (to) => to !== place && to >= 0 && change(api.moveEntry(id, entry, to));
+    grip.addEventListener('keydown', ({ key }) => move(place + ({ ArrowUp: -1, ArrowDown: 1 }[key] ?? 0)));
+    liftable(grip, node, (to) => move(to));
+    return {
+      node,
+      update({ track, at }) {
+        place = at;
+        text(no, String(at + 1));
+        text(play, track.title ?? track.id);
+        text(who, track.artist ?? '');
+        text(time, track.duration_s ? words.time(track.duration_s) : '');
+        set(play, { 'aria-label': entry ? `Play ${track.title} now` : null });
+        set(grip, { 'aria-label': `Move ${track.title}: up and down arrows` });
+        set(out, { 'aria-label': `Take ${track.title} out` });
+        node.classList.toggle('supply', !entry);
+      },
+    };
   }
 
   function build() {
@@ -32,14 +65,17 @@ export function queuePanel() {
     const slider = seek(id);
     const [at, length] = [el('span'), el('span')];
     const buttons = transport(id, ['previous', 'pause', 'next']);
+    const toggle = (name, label) => el('button.chip', { type: 'button', 'data-manner': name,
+      onclick: () => change(api.changePlayer(id, { [name]: !store.stream(id).playback.queue?.[name] })) }, label);
+    const manner = el('p.manner', {}, toggle('shuffle', 'Shuffle'), toggle('repeat', 'Repeat'));
     const then = el('ol.tracks');
     const next = el('h2', {}, 'Then');
     const power = el('button.btn', { type: 'button', onclick: () => actions.switchStream(store.stream(id), !store.stream(id).enabled) });
     const details = el('dl.facts-list');
-    parts = { art, name, title, who, slider, at, length, buttons, then, next, power, details, tracks: [] };
+    parts = { art, name, title, who, slider, at, length, buttons, manner, then, next, power, details, tracks: [] };
     node.replaceChildren(
       el('h2', {}, el('span.dot'), name), el('div.now-card', {}, art.node, el('div', {}, title, who)),
-      el('div.big-seek', {}, slider.node, el('p', {}, at, length)), el('p.big-transport', {}, buttons.node), next, then,
+      el('div.big-seek', {}, slider.node, el('p', {}, at, length)), el('p.big-transport', {}, buttons.node), manner, next, then,
       el('h2', {}, 'This line'), details, el('p.ends', {}, power));
   }
 
@@ -72,10 +108,13 @@ export function queuePanel() {
       parts.buttons.update(stream);
       text(parts.power, stream.enabled ? 'Switch this line off' : 'Switch this line on');
       parts.power.hidden = !stream.present && stream.enabled;
-      const piece = `${id}/${title}/${album}`;
-      if (piece !== asked) load(piece);
+      const { queue } = stream.playback;
+      const state = `${id}/${title}/${album}/${queue?.revision}`;
+      if (state !== asked) load(state);
       parts.next.hidden = !parts.tracks.length;
-      keyed(parts.then, parts.tracks.map((track, at) => ({ track, at })), ({ track, at }) => `${at}/${track.id}`, row);
+      keyed(parts.then, parts.tracks.map((track, at) => ({ track, at })), ({ track, at }) => track.entry ?? `${at}/${track.id}`, row);
+      parts.manner.hidden = !queue;
+      for (const button of parts.manner.children) set(button, { 'aria-pressed': String(Boolean(queue?.[button.dataset.manner])) });
       keyed(parts.details, facts(stream), ([name]) => name, fact);
     },
   };
@@ -97,17 +136,34 @@ function fact([name]) {
   };
 }
 
-function row() {
-  const [no, title, who, time] = [el('span.no'), el('h4'), el('p'), el('span.t')];
-  return {
-    node: el('li', {}, no, el('div', {}, title, who), time),
-    update({ track, at }) {
-      text(no, String(at + 1));
-      text(title, track.title ?? track.id);
-      text(who, track.artist ?? '');
-      text(time, track.duration_s ? words.time(track.duration_s) : '');
-    },
-  };
+/** Lets a row be dragged by its grip; `drop(place)` is called with the place among its siblings that it was let go at. */
+function liftable(grip, row, drop) {
+  grip.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0) return;
+    grip.setPointerCapture(event.pointerId);
+    const rows = [...row.parentNode.children];
+    const boxes = rows.map((row) => row.getBoundingClientRect());
+    let over = -1;
+    const move = ({ clientY }) => {
+      row.classList.add('lifted');
+      vars(row, { '--lift': `${clientY - event.clientY}px` });
+      over = boxes.findIndex((box) => clientY < box.bottom);
+      if (over < 0) over = rows.length - 1;
+    };
+    const end = (dropped) => {
+      for (const [name, listener] of listeners) removeEventListener(name, listener, true);
+      row.classList.remove('lifted');
+      row.style.removeProperty('--lift');
+      if (dropped && over >= 0) drop(over);
+    };
+    const listeners = [
+      ['pointermove', move],
+      ['pointerup', () => end(true)],
+      ['pointercancel', () => end(false)],
+      ['keydown', (key) => key.key === 'Escape' && end(false)],
+    ];
+    for (const [name, listener] of listeners) addEventListener(name, listener, true);
+  });
 }
 
 /** The view of a line alone. */
