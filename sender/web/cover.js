@@ -96,7 +96,8 @@ function signal(random) {
 function hash(words) {
   let value = 2166136261;
   for (const letter of words) value = Math.imul(value ^ letter.codePointAt(0), 16777619);
-  return value >>> 0;
+  value = Math.imul(value ^ (value >>> 15), 0x2c1b3c6d);
+  return (value ^ (value >>> 13)) >>> 0;
 }
 
 function dice(seed) {
