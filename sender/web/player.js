@@ -80,7 +80,7 @@ export function player(node) {
       if (stream.id !== id) {
         id = stream.id;
         const art = cover();
-        const [title, where] = [el('h3'), el('p')];
+        const [title, where] = [el('p.title'), el('p')];
         const buttons = transport(id, ['pause', 'next']);
         const bar = el('span.progress');
         const open = el('a.cover', { href: to('queue', id) }, art.node);

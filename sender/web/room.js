@@ -5,7 +5,7 @@ import { doing } from './actions.js';
 import * as api from './api.js';
 import { cover } from './cover.js';
 import { classes, el, icon, keyed, refill, set, text, vars } from './dom.js';
-import { fader } from './fader.js';
+import { fader, paced } from './fader.js';
 import { linesOf } from './house.js';
 import { go } from './route.js';
 import { store } from './store.js';
@@ -13,9 +13,11 @@ import { trace } from './trace.js';
 import * as words from './words.js';
 
 const CHANNELS = { stereo: 'Stereo', left: 'Left', right: 'Right', mono: 'Mono' };
-/** One press of a trim button, in microseconds; with Shift, one tenth. */
+/** One press of a trim button, in microseconds; with Shift, one tenth; after a while of holding it, ten times as much. */
 const TRIM_STEP = 100;
 const MAX_TRIM = 1_000_000;
+const HOLD_MS = 400;
+const REPEAT_MS = 80;
 
 /** The view of a room. */
 export function roomView() {
@@ -44,9 +46,9 @@ export function roomView() {
   channels.append(...buttons);
   const trimmed = el('output');
   const trimHint = el('p.hint');
-  const trim = el('div.step', {},
-    el('button.rb', { type: 'button', 'aria-label': 'Earlier', onclick: (event) => moveTrim(-1, event) }, '−'), trimmed,
-    el('button.rb', { type: 'button', 'aria-label': 'Later', onclick: (event) => moveTrim(1, event) }, '+'));
+  const sendTrim = paced((trim_us) => change({ trim_us }));
+  let wantedTrim = 0;
+  const trim = el('div.step', {}, trimButton('Earlier', '−', -1), trimmed, trimButton('Later', '+', 1));
   const sound = el('section.set', {}, el('h2', {}, 'Sound'),
     field('Plays', picks), field('Volume', volume.node, el('span.level', {}, volume.level, mute), el('p.hint', {}, hint, openLimit)),
     limitRow, field('Channels', channels), field('Trim', trim, trimHint));
@@ -88,9 +90,31 @@ export function roomView() {
     if (!confirm(`Forget ${room().name}? Its name, volume, trim and place in scenes go; it can come back as a new room.`)) return;
     if (await doing(api.forgetRoom(id))) go('house');
   }
-  function moveTrim(by, event) {
-    const step = event.shiftKey ? TRIM_STEP / 10 : TRIM_STEP;
-    change({ trim_us: Math.max(-MAX_TRIM, Math.min(MAX_TRIM, room().trim_us + by * step)) });
+  function moveTrim(by) {
+    const from = sendTrim.busy() ? wantedTrim : room().trim_us;
+    wantedTrim = Math.max(-MAX_TRIM, Math.min(MAX_TRIM, from + by));
+    sendTrim(wantedTrim);
+    store.changed();
+  }
+  function trimButton(label, sign, by) {
+    let timer = 0;
+    let held = 0;
+    const press = () => {
+      timer = setTimeout(press, held ? REPEAT_MS : HOLD_MS);
+      if (held++ > 0) moveTrim(by * TRIM_STEP * (held > 20 ? 10 : 1));
+    };
+    const release = () => clearTimeout(timer);
+    const click = (event) => {
+      // The click behind a long hold is none; one by the keyboard had no hold before.
+      if (held < 2) moveTrim(by * (event.shiftKey ? TRIM_STEP / 10 : TRIM_STEP));
+      held = 0;
+    };
+    const down = () => {
+      held = 0;
+      press();
+    };
+    const events = { onclick: click, onpointerdown: down, onpointerup: release, onpointerleave: release, onpointercancel: release };
+    return el('button.rb', { type: 'button', 'aria-label': label, ...events }, sign);
   }
 
   function fact([first]) {
@@ -155,7 +179,7 @@ export function roomView() {
         const on = button.dataset.value === now.channels;
         set(button, { 'aria-checked': String(on), tabindex: on ? 0 : -1 });
       }
-      const said = words.trim(now.trim_us);
+      const said = words.trim(sendTrim.busy() ? wantedTrim : now.trim_us);
       text(trimmed, said.value);
       text(trimHint, said.hint);
       keyed(facts, words.facts(now), ([name]) => name, fact);

@@ -176,7 +176,7 @@ const KINDS_OF_TROUBLE = {
   late: { worst: 4, together: 'are out of step', help: ['It pulls itself back in. If it stays away, look at its network.', 'They pull themselves back in. If they stay away, look at the network.'] },
   loss: { worst: 3, together: 'lose packets', help: [CURE, CURE] },
   other: { worst: 3, together: 'need a hand', help: ['', 'Look closer at each.'] },
-  gone: { worst: 2, together: 'are not heard', help: ['Does it have power?', 'Do they have power?'] },
+  gone: { worst: 7, together: 'are not heard', help: ['Does it have power?', 'Do they have power?'] },
   stale: { worst: 2, together: 'report nothing', help: ['Restart it if that stays so.', 'Restart them if that stays so.'] },
   source: { worst: 1, together: "can't play", help: ['It is tried again by itself.', 'They are tried again by themselves.'] },
 };
