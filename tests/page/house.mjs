@@ -108,6 +108,14 @@ hub = "http://127.0.0.1:${this.port}"\nvolume_db = ${volume.toFixed(1)}\ntrim_us
     clearTimeout(late);
   }
 
+  /** Holds a program still for a moment, as a host that is busy would. */
+  async hold(name, ms) {
+    const program = this.#programs.get(name);
+    program.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    program.kill('SIGCONT');
+  }
+
   async stop() {
     await Promise.all([...this.#programs.keys()].map((name) => this.end(name)));
     this.bench?.close();

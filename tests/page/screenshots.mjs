@@ -12,6 +12,9 @@ import { House, until } from './house.mjs';
 
 const OUT = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '../../docs/images');
 
+/** A phone that shows the whole house at once. */
+const TALL = { ...PHONE, height: 1340 };
+
 const PIECES = {
   chamber: [['Ground in D', 'Chamber trio', 'Music for small rooms', 234], ['Canon at the fifth', 'Chamber trio', 'Music for small rooms', 185], ['Round for four', 'House choir', 'Rounds', 131], ['Slow march', 'Chamber trio', 'Music for small rooms', 252]],
   evening: [['Evening air', 'String quartet', 'Six airs', 203], ['Second air', 'String quartet', 'Six airs', 176]],
@@ -50,15 +53,14 @@ const house = await House.start({
 });
 const browser = await launch();
 
-async function shoot(name, { path = '/', ready, size = DESKTOP, whole = false, ...more } = {}) {
-  const page = await open(browser, house, { size, path, deviceScaleFactor: size === PHONE ? 2 : 1.5, ...more });
+async function shoot(name, { path = '/', ready, size = DESKTOP, ...more } = {}) {
+  const page = await open(browser, house, { size, path, deviceScaleFactor: size === DESKTOP ? 1.5 : 2, ...more });
   await ready?.(page);
   await page.waitForTimeout(1500);
   const file = join(OUT, `${name}.png`);
-  await page.screenshot({ path: file, fullPage: whole });
+  await page.screenshot({ path: file });
   execFileSync('pngquant', ['--force', '--skip-if-larger', '--speed', '1', '--output', file, '128', file]);
-  if (!more.stay) await page.context().close();
-  return page;
+  await page.context().close();
 }
 
 try {
@@ -81,11 +83,12 @@ try {
   await until('rooms that have been in step for a minute', async () => (await house.state()).streams.every((stream) => (stream.spread_worst_us ?? 0) < 60), 90_000).catch(() => null);
   await shoot('desktop-light', { ready: step });
   await shoot('desktop-dark', { ready: step, dark: true });
-  await shoot('phone', { ready: step, size: PHONE, dark: true, whole: true });
+  await shoot('phone', { ready: step, size: TALL, dark: true });
   await shoot('room', { path: `/#/room/${rooms.Kitchen.id}`, ready: heading('Kitchen'), dark: true });
   await shoot('line', { path: '/#/queue/radio' });
 
   await house.end('Bathroom', 'SIGKILL');
+  await house.hold('Terrace', 700);
   await shoot('something-wrong', { ready: heading(/not heard|lose/) });
   const page = await open(browser, house, { deviceScaleFactor: 1.5 });
   await page.waitForTimeout(2000);
