@@ -3,7 +3,7 @@
 //! - [`serve`]: connections, bounded in number, size and patience;
 //! - [`door`]: who may look and who may change;
 //! - [`problem`]: errors on the wire (RFC 9457);
-//! - [`rooms`], [`streams`], [`groups`], [`scenes`], [`session`]: the resources;
+//! - [`rooms`], [`streams`], [`library`], [`queue`], [`groups`], [`scenes`], [`session`]: the resources;
 //! - [`events`]: the house as server-sent events;
 //! - [`metrics`]: for Prometheus;
 //! - [`page`]: the web page itself;
@@ -14,10 +14,12 @@
 pub mod door;
 pub mod events;
 pub mod groups;
+pub mod library;
 pub mod link;
 pub mod metrics;
 pub mod page;
 pub mod problem;
+pub mod queue;
 pub mod rooms;
 pub mod scenes;
 pub mod serve;
@@ -34,6 +36,7 @@ use utoipa_axum::routes;
 
 use crate::hub::Hub;
 use crate::hub::view::HouseView;
+use crate::library::Library;
 use door::Door;
 use problem::Problem;
 
@@ -45,6 +48,8 @@ const MAX_BODY: usize = 64 * 1024;
 pub struct Api {
     /// The hub.
     pub hub: Hub,
+    /// The music, and what streams play of it.
+    pub library: Library,
     /// Who may look and who may change.
     pub door: Arc<Door>,
 }
@@ -59,8 +64,8 @@ pub struct Api {
                        link's token as a bearer token."
     ),
     tags(
-        (name = "house"), (name = "rooms"), (name = "streams"), (name = "groups"), (name = "scenes"),
-        (name = "session")
+        (name = "house"), (name = "rooms"), (name = "streams"), (name = "queue"), (name = "library"),
+        (name = "groups"), (name = "scenes"), (name = "session")
     )
 )]
 struct Document;
@@ -110,8 +115,24 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(streams::list))
         .routes(routes!(streams::one, streams::change))
         .routes(routes!(streams::playback, streams::act))
-        .routes(routes!(streams::queue))
-        .routes(routes!(streams::search))
+        .routes(routes!(queue::list, queue::add, queue::clear))
+        .routes(routes!(queue::reorder, queue::remove))
+        .routes(routes!(queue::play))
+        .routes(routes!(queue::player, queue::change_player))
+        .routes(routes!(library::state))
+        .routes(routes!(library::scan))
+        .routes(routes!(library::search))
+        .routes(routes!(library::track))
+        .routes(routes!(library::track_artwork))
+        .routes(routes!(library::albums))
+        .routes(routes!(library::album))
+        .routes(routes!(library::album_artwork))
+        .routes(routes!(library::artists))
+        .routes(routes!(library::artist))
+        .routes(routes!(library::folders))
+        .routes(routes!(library::folder))
+        .routes(routes!(library::playlists))
+        .routes(routes!(library::playlist))
         .routes(routes!(groups::list, groups::form))
         .routes(routes!(groups::change, groups::dissolve))
         .routes(routes!(scenes::list, scenes::keep))

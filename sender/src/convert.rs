@@ -45,6 +45,7 @@ pub struct Converter {
     to: Format,
     quantiser: Quantiser,
     shape: Option<Shape>,
+    gain: f64,
     path: Path,
 }
 
@@ -71,7 +72,21 @@ impl Converter {
     /// Converts to `to`; `seed` starts the dither.
     pub fn new(to: Format, seed: u64) -> Self {
         let path = Path::Exact { route: Route::identity(), shift: 0 };
-        Self { to, quantiser: Quantiser::new(to.depth.bits(), seed), shape: None, path }
+        Self { to, quantiser: Quantiser::new(to.depth.bits(), seed), shape: None, gain: 1.0, path }
+    }
+
+    /// From the next block on samples are multiplied by `gain`. One of 1 leaves them bit for bit as they are.
+    pub fn set_gain(&mut self, gain: f64) {
+        if gain == self.gain {
+            return;
+        }
+        self.gain = gain;
+        // A resampler runs on: what it holds was multiplied before.
+        if let Some(shape) = self.shape
+            && !self.path.resamples()
+        {
+            self.path = Path::new(&shape, self.to, gain);
+        }
     }
 
     /// Appends what `samples` become to `out`, as interleaved integers of the target's depth.
@@ -80,14 +95,14 @@ impl Converter {
     pub fn feed(&mut self, shape: &Shape, samples: Samples<'_>, out: &mut Vec<i32>) {
         if self.shape.as_ref() != Some(shape) {
             self.finish(out);
-            self.path = Path::new(shape, self.to);
+            self.path = Path::new(shape, self.to, self.gain);
             self.shape = Some(*shape);
         }
         match (&mut self.path, samples) {
             (Path::Exact { route, shift }, Samples::Int(samples)) => {
                 route.copy(samples, shape.layout.len(), self.to.channels.into(), *shift, out);
             }
-            (Path::Processed(chain), samples) => chain.feed(samples, &mut self.quantiser, out),
+            (Path::Processed(chain), samples) => chain.feed(samples, self.gain, &mut self.quantiser, out),
             (Path::Exact { .. }, Samples::Float(_)) => debug_assert!(false, "floating point has no bits in its shape"),
         }
     }
@@ -112,11 +127,11 @@ impl Converter {
 }
 
 impl Path {
-    fn new(from: &Shape, to: Format) -> Self {
+    fn new(from: &Shape, to: Format, gain: f64) -> Self {
         let matrix = Matrix::new(&from.layout, &Layout::of_count(to.channels.into()));
         let same_rate = from.rate == to.rate;
         match (matrix.route(), from.bits) {
-            (Some(route), Some(bits)) if same_rate && bits <= to.depth.bits() => {
+            (Some(route), Some(bits)) if same_rate && bits <= to.depth.bits() && gain == 1.0 => {
                 Path::Exact { route, shift: 32 - to.depth.bits() }
             }
             _ => {
@@ -133,16 +148,24 @@ impl Path {
             }
         }
     }
+
+    /// Whether frames of before are still in it.
+    fn resamples(&self) -> bool {
+        matches!(self, Path::Processed(chain) if chain.resampler.is_some())
+    }
 }
 
 impl Chain {
-    fn feed(&mut self, samples: Samples<'_>, quantiser: &mut Quantiser, out: &mut Vec<i32>) {
+    fn feed(&mut self, samples: Samples<'_>, gain: f64, quantiser: &mut Quantiser, out: &mut Vec<i32>) {
         self.input.clear();
         match samples {
-            Samples::Int(samples) => self.input.extend(samples.iter().map(|&s| f64::from(s) / 2_147_483_648.0)),
+            Samples::Int(samples) => {
+                let scale = gain / 2_147_483_648.0;
+                self.input.extend(samples.iter().map(|&s| f64::from(s) * scale));
+            }
             // A damaged file may hold infinities; silence is the best that can be made of them.
             Samples::Float(samples) => {
-                self.input.extend(samples.iter().map(|&s| if s.is_finite() { f64::from(s) } else { 0.0 }));
+                self.input.extend(samples.iter().map(|&s| if s.is_finite() { f64::from(s) * gain } else { 0.0 }));
             }
         }
         if self.mix_first {

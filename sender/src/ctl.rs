@@ -1,5 +1,7 @@
 //! `unisono-sender ctl`: the house from the command line.
 
+mod library;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::serve::SOCKET;
 use crate::client::{ClientError, Target};
+use library::{QueueRequest, escaped};
 
 /// Which hub is meant.
 #[derive(Clone, Debug, Args)]
@@ -166,6 +169,26 @@ pub enum Request {
         /// Seconds from its start.
         position_s: f64,
     },
+    /// Finds pieces in the library.
+    Search {
+        /// Beginnings of words in title, artist or album.
+        #[arg(required = true)]
+        words: Vec<String>,
+    },
+    /// Says how much there is in the library and how its reading goes; with `--scan` all folders are read again.
+    Library {
+        /// Reads all folders again.
+        #[arg(long)]
+        scan: bool,
+    },
+    /// Shows or changes what a stream plays next.
+    Queue {
+        /// The stream.
+        stream: String,
+        /// What is to be done; without anything it is shown.
+        #[command(subcommand)]
+        change: Option<QueueRequest>,
+    },
     /// Makes a new sign-in link and prints it; the old one is worth nothing any more.
     Link,
     /// Sets the password, read from standard input; an empty line takes it away.
@@ -194,6 +217,10 @@ pub fn run(hub: &Where, request: &Request) -> Result<String, ClientError> {
         (false, Request::Streams) => table(&answer, &["id", "name", "kind", "format", "address", "enabled"]),
         (false, Request::Groups) => table(&answer, &["name", "volume_db", "rooms", "id"]),
         (false, Request::Scenes) => table(&answer, &["name", "current", "id"]),
+        (false, Request::Search { .. }) => table(&answer, &["id", "title", "artist", "album", "duration_s"]),
+        (false, Request::Library { scan: false }) => lines(&answer),
+        (false, Request::Queue { change: Some(QueueRequest::Player { .. }), .. }) => lines(&answer),
+        (false, Request::Queue { change: None, .. }) => table(&answer, &["entry", "title", "artist", "album", "id"]),
         (false, Request::Link) => format!("{}{}\n", house.base(), shown(&answer["path"])),
         (false, _) => String::new(),
     })
@@ -243,6 +270,12 @@ impl House {
             Request::Seek { stream, position_s } => {
                 self.act(stream, json!({"action": "seek", "position_s": position_s}))
             }
+            Request::Search { words } => {
+                self.target.get(&format!("/api/v1/library/search?q={}", escaped(&words.join(" "))))
+            }
+            Request::Library { scan: true } => self.post("library/scan", None),
+            Request::Library { scan: false } => self.target.get("/api/v1/library"),
+            Request::Queue { stream, change } => self.queue(&self.id("streams", stream)?, change.as_ref()),
             Request::Link => self.post("sign-in-link", None),
             Request::Password => self.password(),
         }
@@ -343,6 +376,16 @@ fn table(rows: &Value, fields: &[&str]) -> String {
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     lines.iter().map(line).collect()
+}
+
+/// The fields of an object, a line each; those of objects in it too.
+fn lines(object: &Value) -> String {
+    let fields = object.as_object().into_iter().flatten();
+    let line = |(name, value): (&String, &Value)| match value {
+        Value::Object(_) => lines(value).lines().map(|line| format!("{name}.{line}\n")).collect(),
+        value => format!("{name}: {}\n", shown(value)),
+    };
+    fields.map(line).collect()
 }
 
 /// A value as people write it.

@@ -189,11 +189,16 @@ impl AudioFile {
     /// The next block, or `None` at the end.
     pub fn next_block(&mut self) -> Result<Option<Block<'_>>, FileError> {
         match contained(|| self.decode_next()) {
-            Ok(Ok(true)) => Ok(Some(Block { shape: self.shape, samples: self.samples() })),
+            Ok(Ok(true)) => Ok(Some(self.block())),
             Ok(Ok(false)) => Ok(None),
             Ok(Err(error)) => Err(error),
             Err(panic) => Err(FileError::Panicked(panic)),
         }
+    }
+
+    /// The block that [`next_block`](Self::next_block) gave last.
+    pub fn block(&self) -> Block<'_> {
+        Block { shape: self.shape, samples: self.samples() }
     }
 
     fn samples(&self) -> Samples<'_> {

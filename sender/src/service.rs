@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tracing::{info, warn};
-use unisono_common::config::sender::{SenderConfig, StreamConfig};
+use unisono_common::config::sender::{SenderConfig, SourceConfig, StreamConfig};
 use unisono_common::identity::{IdentityError, StreamIdentity};
 use unisono_host::interface::{Interface, InterfaceError};
 use unisono_host::multicast::{self, MulticastError, MulticastSender, SendOptions};
@@ -18,6 +19,7 @@ use unisono_host::{clock, random};
 
 use crate::announce::Announcer;
 use crate::describe::{self, Host};
+use crate::library::{Librarian, Library};
 use crate::report::Reporter;
 use crate::source::{self, SourceError};
 use crate::streams::{OnAir, Stream, Streams};
@@ -40,8 +42,11 @@ pub struct Service {
     pub interface: Interface,
     /// Its state directory, which is its own.
     pub state: StateDir,
+    /// Its music, and its streams' queues.
+    pub library: Library,
     transmitter: Transmitter,
     teller: Teller,
+    librarian: Librarian,
 }
 
 /// Why it can't start. Nothing has been sent then, and all that was opened is closed again.
@@ -105,7 +110,8 @@ impl Service {
         let time_server = timeserver::spawn(TimeServerConfig { listen, ..TimeServerConfig::default() }, clock)?;
         let clock_port = time_server.local_addr().port();
         let host = Host { address, clock_port, ttl: config.ttl, playout_delay_ms: config.playout_delay_ms };
-        let opened = open_streams(config, &interface, &state, &host)?;
+        let library = Library::open(state.path(), &libraries(config));
+        let opened = open_streams(config, &interface, &state, &host, &library)?;
         let reporters = opened.streams.on_air().map(|(stream, on_air)| {
             Reporter::open(stream.clone(), on_air, &interface, address, config.ttl, DSCP)
                 .map_err(|error| StartError::Network { id: stream.id.clone(), error })
@@ -121,14 +127,26 @@ impl Service {
         let transmitter =
             Transmitter::start(opened.outgoing, clock, config.playout_delay_ms).map_err(StartError::Thread)?;
         let teller = Teller::start(announcer, reporters, opened.streams.clone(), clock).map_err(StartError::Thread)?;
-        Ok(Service { streams: opened.streams, clock, time_server, interface, state, transmitter, teller })
+        let librarian = library.start().map_err(StartError::Thread)?;
+        let streams = opened.streams;
+        Ok(Service { streams, clock, time_server, interface, state, library, transmitter, teller, librarian })
     }
 
     /// Ends: the last packet, the goodbyes, the deletions. Takes about a tenth of a second.
     pub fn stop(self) {
         drop(self.transmitter);
         drop(self.teller);
+        drop(self.librarian);
     }
+}
+
+/// The folders that library streams play.
+fn libraries(config: &SenderConfig) -> Vec<PathBuf> {
+    let path = |stream: &StreamConfig| match &stream.source {
+        SourceConfig::Library { path, .. } if path.is_dir() => Some(path.clone()),
+        _ => None,
+    };
+    config.streams.iter().filter_map(path).collect()
 }
 
 /// Opens the web page's port, for the API to serve at.
@@ -160,6 +178,7 @@ fn open_streams(
     interface: &Interface,
     state: &StateDir,
     host: &Host,
+    library: &Library,
 ) -> Result<Opened, StartError> {
     let mut streams = Vec::new();
     let mut sending = Vec::new();
@@ -170,7 +189,8 @@ fn open_streams(
             let options = SendOptions { source_port: group.port(), ttl: config.ttl, dscp: DSCP };
             let socket = MulticastSender::open(interface, multicast::IPV4, options)
                 .map_err(|error| StartError::Network { id: stream.id.clone(), error })?;
-            let source = source::spawn(stream).map_err(|error| StartError::Source { id: stream.id.clone(), error })?;
+            let source =
+                source::spawn(stream, library).map_err(|error| StartError::Source { id: stream.id.clone(), error })?;
             let file = format!("streams/{}.toml", stream.id);
             let mut identity = known_identity(&file, state)?;
             let describe = |identity: &StreamIdentity| describe::session(stream, group, host, identity);

@@ -22,7 +22,7 @@ use unisono_common::format::Format;
 
 use crate::convert::Converter;
 use crate::decode::contained;
-use crate::library;
+use crate::library::{self, Library};
 pub use queue::{Control, SourceHandle};
 pub(crate) use queue::{Interrupt, QueueWriter, Sizes};
 pub use status::{Counters, NowPlaying, Snapshot, SourceStatus, State, Track};
@@ -68,12 +68,14 @@ pub(crate) trait Source: Send + 'static {
 }
 
 /// Starts the source of `stream`. What is wrong with it now is an error; what goes wrong later is its [`State`].
-pub fn spawn(stream: &StreamConfig) -> Result<SourceHandle, SourceError> {
+/// `library` has the index and the queues of streams that play one.
+pub fn spawn(stream: &StreamConfig, library: &Library) -> Result<SourceHandle, SourceError> {
     let format = stream.format;
     let (source, sizes): (Box<dyn Source>, Sizes) = match &stream.source {
-        SourceConfig::Library { path, shuffle, repeat } => {
-            let plan = library::Plan { shuffle: *shuffle, repeat: *repeat, seed: seed() };
-            (Box::new(library::Player::new(path, plan, converter(format))?), library::Player::SIZES)
+        &SourceConfig::Library { ref path, shuffle, repeat, replay_gain, crossfade_s } => {
+            let manner = library::Manner { shuffle, repeat, replay_gain, crossfade_s };
+            let plan = library::Plan { stream: stream.id.clone(), root: path.clone(), manner, seed: seed() };
+            (Box::new(library::Player::new(library, plan, format)?), library::Player::SIZES)
         }
         SourceConfig::Pipe { path, format: written } => {
             (Box::new(pipe::Pipe::open(path, *written, format, converter(format))?), pipe::Pipe::SIZES)
@@ -89,6 +91,7 @@ pub fn spawn(stream: &StreamConfig) -> Result<SourceHandle, SourceError> {
     };
     let (writer, handle) = queue::queue(format, sizes);
     let status = handle.status();
+    library.connect(&stream.id, handle.control());
     thread::Builder::new()
         .name(thread_name(&stream.id))
         .spawn(move || {

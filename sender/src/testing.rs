@@ -8,6 +8,7 @@ use unisono_common::config::sender::{SourceConfig, StreamConfig};
 
 use crate::convert::{Rng, Samples};
 use crate::decode::AudioFile;
+use crate::library::{Librarian, Library};
 use crate::source::{SourceHandle, State, spawn};
 
 /// Noise of `bits` bits, `frames` x `channels` samples.
@@ -104,10 +105,56 @@ pub(crate) fn stream(format: &str, source: SourceConfig) -> StreamConfig {
     StreamConfig { format: format.parse().unwrap(), ..StreamConfig::new("test", source) }
 }
 
+/// A library stream, with its index and its queue in a directory that goes with it.
+pub(crate) struct Playing {
+    handle: SourceHandle,
+    pub(crate) library: Library,
+    _librarian: Librarian,
+    _state: tempfile::TempDir,
+}
+
+impl Playing {
+    /// Starts to play.
+    pub(crate) fn start(stream: &StreamConfig) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let library = Library::open(state.path(), &[]);
+        let handle = spawn(stream, &library).unwrap();
+        Playing { handle, _librarian: library.start().unwrap(), library, _state: state }
+    }
+}
+
+impl std::ops::Deref for Playing {
+    type Target = SourceHandle;
+
+    fn deref(&self) -> &SourceHandle {
+        &self.handle
+    }
+}
+
+impl std::ops::DerefMut for Playing {
+    fn deref_mut(&mut self) -> &mut SourceHandle {
+        &mut self.handle
+    }
+}
+
+/// A library of this folder, to be played once through.
+pub(crate) fn once(path: &Path) -> SourceConfig {
+    match SourceConfig::library(path) {
+        SourceConfig::Library { path, shuffle, replay_gain, crossfade_s, .. } => {
+            SourceConfig::Library { path, shuffle, repeat: false, replay_gain, crossfade_s }
+        }
+        other => other,
+    }
+}
+
 /// Plays a library once and returns all it gave.
 pub(crate) fn play_once(path: &Path, format: &str) -> Vec<i32> {
-    let source = SourceConfig::Library { path: path.to_owned(), shuffle: false, repeat: false };
-    let mut handle = spawn(&stream(format, source)).unwrap();
+    play_to_the_end(&stream(format, once(path)))
+}
+
+/// Plays a stream that comes to an end and returns all it gave.
+pub(crate) fn play_to_the_end(stream: &StreamConfig) -> Vec<i32> {
+    let mut handle = Playing::start(stream);
     take_until(&mut handle, |handle, _| {
         let now = handle.status().snapshot();
         now.queued.is_zero() && now.counters.frames > 0 && now.state == State::Idle

@@ -95,6 +95,18 @@ pub fn raise(priority: u8) -> Result<Scheduling, RealtimeError> {
     }
 }
 
+/// Puts this thread behind all others, for the processor (nice 19) and for the disk (idle class): what it does may take
+/// its time. What the kernel refuses is left as it is.
+pub fn step_back() {
+    /// linux/ioprio.h: this thread, and the class that is served when no other asks.
+    const WHO_PROCESS: libc::c_int = 1;
+    const IDLE_CLASS: libc::c_int = 3 << 13;
+    // SAFETY: a plain system call; 0 is this thread, since Linux keeps the value for each.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+    // SAFETY: as above; glibc has no function for it.
+    unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, IDLE_CLASS) };
+}
+
 /// Locks all memory of this process, present and future, so that no page fault waits for a disk.
 ///
 /// Pages are locked as they are first touched (MCL_ONFAULT): unused parts of stacks and heaps stay free for others.

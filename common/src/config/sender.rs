@@ -68,6 +68,22 @@ pub struct StreamConfig {
     pub source: SourceConfig,
 }
 
+/// Which gain brings the pieces of a library to one loudness.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayGain {
+    /// None: every sample as it is in the file.
+    #[default]
+    Off,
+    /// Every piece is as loud as any other.
+    Track,
+    /// Every album is as loud as any other; within it, loud and soft stay as they are.
+    Album,
+    /// `album` in order, `track` when shuffled.
+    Auto,
+}
+
 /// Where a stream's audio comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceConfig {
@@ -79,6 +95,10 @@ pub enum SourceConfig {
         shuffle: bool,
         /// From the start again after the last file.
         repeat: bool,
+        /// Which gain brings pieces to one loudness.
+        replay_gain: ReplayGain,
+        /// How long one piece fades into the next, in seconds; 0 is without.
+        crossfade_s: f64,
     },
     /// A FIFO of raw little-endian PCM, as MPD writes it.
     Pipe {
@@ -101,7 +121,8 @@ pub enum SourceConfig {
 impl SourceConfig {
     /// The library source on `path`, everything else as by default.
     pub fn library(path: impl Into<PathBuf>) -> Self {
-        SourceConfig::Library { path: path.into(), shuffle: false, repeat: true }
+        let path = path.into();
+        SourceConfig::Library { path, shuffle: false, repeat: true, replay_gain: ReplayGain::Off, crossfade_s: 0.0 }
     }
 }
 
@@ -225,6 +246,16 @@ fn auto_approve(value: &section::Value<'_>) -> Result<AutoApprove, String> {
     }
 }
 
+fn replay_gain(value: &section::Value<'_>) -> Result<ReplayGain, String> {
+    match text(value)?.as_str() {
+        "off" => Ok(ReplayGain::Off),
+        "track" => Ok(ReplayGain::Track),
+        "album" => Ok(ReplayGain::Album),
+        "auto" => Ok(ReplayGain::Auto),
+        typed => Err(format!("unknown \"{typed}\"; {}", suggestion(typed, &["off", "track", "album", "auto"]))),
+    }
+}
+
 /// A list of host names.
 fn names(value: &section::Value<'_>) -> Result<Vec<String>, String> {
     let wrong = || "write a list of host names, such as [\"music.example.org\"]".to_owned();
@@ -251,8 +282,10 @@ fn read_source(section: &mut Section<'_>, stream: Format) -> Option<SourceConfig
         "library" => {
             let shuffle = section.get("shuffle", flag).unwrap_or(false);
             let repeat = section.get("repeat", flag).unwrap_or(true);
+            let replay_gain = section.get("replay_gain", replay_gain).unwrap_or_default();
+            let crossfade_s = section.get("crossfade_s", number(0.0..=12.0)).unwrap_or(0.0);
             let path = section.require("path", "the directory with the music", path)?;
-            Some(SourceConfig::Library { path, shuffle, repeat })
+            Some(SourceConfig::Library { path, shuffle, repeat, replay_gain, crossfade_s })
         }
         "pipe" => {
             let format = section.get("format", parsed).unwrap_or(stream);

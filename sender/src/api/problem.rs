@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::house::Refusal;
 use crate::hub::catalogue::ActionError;
+use crate::library::LibraryError;
 
 /// What went wrong, in words for people and a type for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -69,6 +70,18 @@ impl From<ActionError> for Problem {
         let (status, kind) = match &error {
             ActionError::NotHere(_) => (StatusCode::NOT_FOUND, "missing"),
             ActionError::Cannot(_) => (StatusCode::CONFLICT, "cannot"),
+        };
+        Problem::new(status, kind, error.to_string())
+    }
+}
+
+impl From<LibraryError> for Problem {
+    fn from(error: LibraryError) -> Self {
+        let (status, kind) = match &error {
+            LibraryError::Missing { .. } | LibraryError::NoEntry(_) => (StatusCode::NOT_FOUND, "missing"),
+            LibraryError::NoQueue(_) | LibraryError::NoIndex => (StatusCode::CONFLICT, "cannot"),
+            LibraryError::Full => (StatusCode::CONFLICT, "full"),
+            LibraryError::Index(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };
         Problem::new(status, kind, error.to_string())
     }

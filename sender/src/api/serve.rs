@@ -24,6 +24,7 @@ use tower_service::Service;
 use super::door::{Door, DoorSettings, Peer};
 use super::{Api, router};
 use crate::hub::Hub;
+use crate::library::Library;
 
 /// Connections at once, of all addresses. A page holds one or two, a room one.
 const MOST: usize = 1024;
@@ -49,8 +50,14 @@ pub struct Server {
     address: SocketAddr,
 }
 
-/// Serves the hub at `listener` and, for this user's programs, at a Unix socket in `state_dir`.
-pub fn spawn(hub: Hub, door: DoorSettings, listener: TcpListener, state_dir: &Path) -> io::Result<Server> {
+/// Serves the hub and its library at `listener` and, for this user's programs, at a Unix socket in `state_dir`.
+pub fn spawn(
+    hub: Hub,
+    library: Library,
+    door: DoorSettings,
+    listener: TcpListener,
+    state_dir: &Path,
+) -> io::Result<Server> {
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -59,7 +66,7 @@ pub fn spawn(hub: Hub, door: DoorSettings, listener: TcpListener, state_dir: &Pa
         .thread_name("api")
         .enable_all()
         .build()?;
-    let router = router(Api { hub: hub.clone(), door: Arc::new(Door::new(door)) });
+    let router = router(Api { hub: hub.clone(), library, door: Arc::new(Door::new(door)) });
     let socket = {
         let _inside = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener)?;

@@ -1,11 +1,11 @@
 //! Streams: what there is, what each plays, and its description.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::problem::{Body, Problem};
 use super::{Api, written};
@@ -18,29 +18,6 @@ use crate::hub::view::StreamView;
 pub struct StreamChange {
     /// Whether it is sent. A stream that is off keeps its rooms, which are silent, and its place in what it plays.
     pub enabled: bool,
-}
-
-/// A piece in the library or in a queue.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
-pub struct TrackView {
-    /// Names it in the library.
-    pub id: String,
-    /// Title.
-    pub title: Option<String>,
-    /// Artist.
-    pub artist: Option<String>,
-    /// Album.
-    pub album: Option<String>,
-    /// Length.
-    pub duration_s: Option<f64>,
-}
-
-/// A search of the library.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-pub struct Search {
-    /// Words to find.
-    #[serde(default)]
-    pub q: String,
 }
 
 /// Every stream, this sender's first, then those heard of others.
@@ -93,21 +70,6 @@ pub async fn act(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a stream plays next.
-#[utoipa::path(get, path = "/api/v1/streams/{id}/queue", tag = "streams", params(("id" = String, Path)),
-    responses((status = 200, body = Vec<TrackView>), (status = 404, body = Problem)))]
-pub async fn queue(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Vec<TrackView>>, Problem> {
-    api.hub.stream(&id).ok_or_else(|| Problem::no_such_stream(&id))?;
-    Ok(Json(api.hub.catalogue().queue(&id)))
-}
-
-/// Finds pieces in the library.
-#[utoipa::path(get, path = "/api/v1/library/search", tag = "streams", params(Search),
-    responses((status = 200, body = Vec<TrackView>)))]
-pub async fn search(State(api): State<Api>, Query(search): Query<Search>) -> Json<Vec<TrackView>> {
-    Json(api.hub.catalogue().search(search.q.trim()))
-}
-
 /// `/streams/ID.sdp`: a stream's session description, for any player that speaks RTP.
 pub async fn description(State(api): State<Api>, Path(file): Path<String>) -> Result<Response, Problem> {
     let stream = file.strip_suffix(".sdp").and_then(|id| api.hub.stream(id));
@@ -116,10 +78,10 @@ pub async fn description(State(api): State<Api>, Path(file): Path<String>) -> Re
 }
 
 /// `/streams/ID/artwork`: the cover of what a stream plays.
-pub async fn artwork(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn artwork(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let known = super::library::known(&headers);
+    let catalogue = api.hub.clone();
+    let artwork = tokio::task::spawn_blocking(move || catalogue.catalogue().artwork(&id, known.as_deref()));
     let missing = || Problem::new(StatusCode::NOT_FOUND, "missing", "what this stream plays has no cover");
-    let artwork = api.hub.catalogue().artwork(&id).ok_or_else(missing)?;
-    let picture = ["image/jpeg", "image/png", "image/gif", "image/webp"].contains(&artwork.mime.as_str());
-    let mime = if picture { artwork.mime } else { "application/octet-stream".to_owned() };
-    Ok(([(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, "no-cache".into())], artwork.bytes).into_response())
+    Ok(super::library::picture(artwork.await.ok().flatten().ok_or_else(missing)?))
 }

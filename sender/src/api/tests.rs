@@ -67,7 +67,7 @@ impl Served {
         let settings = HubSettings { name: "Den".into(), auto_approve };
         let hub = Hub::open(state.path(), settings, Box::new(shelf)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = serve::spawn(hub.clone(), door, listener, state.path()).unwrap();
+        let server = serve::spawn(hub.clone(), Library::detached(), door, listener, state.path()).unwrap();
         Served { hub, server, state, acts }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::streams::TrackView;
+use crate::library::{Cover, QueueState};
 
 /// Who sends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -57,8 +57,12 @@ pub struct Playback {
     pub duration_s: Option<f64>,
     /// Where its cover is, on this server.
     pub artwork: Option<String>,
-    /// Which of `play`, `pause`, `next`, `previous`, `seek` its source understands.
+    /// Which of `play`, `pause`, `next`, `previous`, `seek` its source understands; `queue` where it has one.
     pub can: Vec<String>,
+    /// Id of the piece in the library.
+    pub track: Option<String>,
+    /// How it plays its queue, where it has one; a new `revision` tells that what comes next has changed.
+    pub queue: Option<QueueState>,
 }
 
 /// What a source can be asked to do.
@@ -91,15 +95,6 @@ pub enum ActionError {
     Cannot(String),
 }
 
-/// A stream's cover art.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Artwork {
-    /// MIME type.
-    pub mime: String,
-    /// The picture.
-    pub bytes: Vec<u8>,
-}
-
 /// The streams there are. Called often, from the API's threads; must not wait for anything.
 pub trait Catalogue: Send + Sync + 'static {
     /// All of them, this sender's first.
@@ -110,17 +105,10 @@ pub trait Catalogue: Send + Sync + 'static {
     fn act(&self, id: &str, action: Action) -> Result<(), ActionError>;
     /// Sends a stream of this sender, or stops sending it.
     fn switch(&self, _id: &str, _on: bool) {}
-    /// The cover of what a stream plays.
-    fn artwork(&self, _id: &str) -> Option<Artwork> {
+    /// The cover of what a stream plays, without its bytes where the asker has it by one of these ETags. Reads files:
+    /// this one may wait.
+    fn artwork(&self, _id: &str, _known: Option<&str>) -> Option<Cover> {
         None
-    }
-    /// What a stream plays next.
-    fn queue(&self, _id: &str) -> Vec<TrackView> {
-        Vec::new()
-    }
-    /// Pieces of the library that these words fit.
-    fn search(&self, _words: &str) -> Vec<TrackView> {
-        Vec::new()
     }
     /// Whether an address is one of this host's.
     fn is_own_address(&self, _address: IpAddr) -> bool {

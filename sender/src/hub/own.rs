@@ -10,6 +10,7 @@ use unisono_host::interface::Interface;
 
 use super::catalogue::{Action, ActionError, Catalogue, Origin, Playback, StreamFacts};
 use super::heard::Sessions;
+use crate::library::{Cover, Key, Library};
 use crate::source;
 use crate::streams::{OnAir, Stream, Streams};
 
@@ -17,14 +18,21 @@ use crate::streams::{OnAir, Stream, Streams};
 pub(super) struct Shelf {
     streams: Streams,
     heard: Sessions,
+    library: Library,
     kinds: BTreeMap<String, &'static str>,
     host: String,
 }
 
 impl Shelf {
-    pub(super) fn new(config: &SenderConfig, streams: Streams, heard: Sessions, host: String) -> Self {
+    pub(super) fn new(
+        config: &SenderConfig,
+        streams: Streams,
+        library: Library,
+        heard: Sessions,
+        host: String,
+    ) -> Self {
         let kinds = config.streams.iter().map(|stream| (stream.id.clone(), kind(&stream.source)));
-        Shelf { streams, heard, kinds: kinds.collect(), host }
+        Shelf { streams, heard, library, kinds: kinds.collect(), host }
     }
 
     fn on_air(&self, id: &str) -> Option<&OnAir> {
@@ -72,7 +80,11 @@ impl Catalogue for Shelf {
         match self.on_air(id) {
             Some(on_air) => {
                 let kind = self.kinds.get(id).copied().unwrap_or_default();
-                Some(playback(kind, &on_air.source.snapshot()))
+                let mut playback = playback(kind, &on_air.source.snapshot());
+                playback.queue = self.library.queue_state(id).ok();
+                // A new address for each piece, so that a page shows each one's cover.
+                playback.artwork = playback.track.as_ref().map(|track| format!("/streams/{id}/artwork?track={track}"));
+                Some(playback)
             }
             None => Some(Playback { state: "live".to_owned(), ..Playback::default() }),
         }
@@ -99,6 +111,11 @@ impl Catalogue for Shelf {
         if let Some(on_air) = self.on_air(id) {
             on_air.switch(on);
         }
+    }
+
+    fn artwork(&self, id: &str, known: Option<&str>) -> Option<Cover> {
+        let now = self.on_air(id)?.source.snapshot().now_playing?;
+        self.library.file_cover(&now.track.path?, known)
     }
 
     fn is_own_address(&self, address: IpAddr) -> bool {
@@ -146,6 +163,8 @@ fn playback(kind: &str, snapshot: &source::Snapshot) -> Playback {
         position_s: snapshot.now_playing.as_ref().map(|now| now.position.as_secs_f64()),
         duration_s: track.duration.map(|duration| duration.as_secs_f64()),
         artwork: None,
+        track: track.path.as_deref().filter(|_| kind == "library").map(|path| Key::of_path(path).to_string()),
+        queue: None,
         can: can(kind).iter().map(|action| (*action).to_owned()).collect(),
     }
 }
@@ -162,7 +181,7 @@ fn kind(source: &SourceConfig) -> &'static str {
 /// What the source of a kind understands.
 fn can(kind: &str) -> &'static [&'static str] {
     match kind {
-        "library" => &["play", "pause", "next", "previous", "seek"],
+        "library" => &["play", "pause", "next", "previous", "seek", "queue"],
         "pipe" | "demo" | "tone" => &["play", "pause"],
         _ => &[],
     }

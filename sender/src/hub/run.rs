@@ -42,13 +42,13 @@ pub fn start(config: &SenderConfig, service: &Service, listener: TcpListener) ->
     let ear =
         Ear::open(&service.interface).inspect_err(|error| tracing::warn!(%error, "other senders are not heard")).ok();
     let heard = ear.as_ref().map_or_else(Sessions::default, Ear::sessions);
-    let shelf = Shelf::new(config, service.streams.clone(), heard, host.clone());
+    let shelf = Shelf::new(config, service.streams.clone(), service.library.clone(), heard, host.clone());
     let name = config.hub_name.clone().unwrap_or_else(|| host.clone());
     let settings = HubSettings { name, auto_approve: config.auto_approve };
     let state_dir = service.state.path();
     let hub = Hub::open(state_dir, settings, Box::new(shelf))?;
     let door = DoorSettings { reading_open: config.http_reading_open, names: config.http_names.clone() };
-    let server = serve::spawn(hub.clone(), door, listener, state_dir)?;
+    let server = serve::spawn(hub.clone(), service.library.clone(), door, listener, state_dir)?;
     let address = server.address();
     // Rooms on other hosts can't reach a hub that listens on loopback alone, so they must not find it either.
     let interface = if address.ip().is_loopback() { "lo" } else { service.interface.name.as_str() };

@@ -1,190 +1,301 @@
-//! The library source: plays the files of a folder, one after the other without a gap, round after round.
+//! The library source: plays what is queued, and when nothing is, its library round after round; gapless, or with one
+//! piece fading into the next.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::order::Order;
-use super::tags;
+use unisono_common::format::Format;
+
+use super::Library;
+use super::desk::Desk;
+use super::fade::Fader;
+use super::index::query;
+use super::names::Key;
+use super::station::{Entry, Manner, Next, Way};
+use super::tags::{self, Piece};
 use super::walk::{Found, walk};
-use crate::convert::{Converter, Rng};
+use crate::convert::Converter;
 use crate::decode::{AudioFile, FileError, contained};
 use crate::source::{Interrupt, QueueWriter, Sizes, Source, SourceError, State, Track};
 
 /// Between looks at a folder in which nothing can be played.
 const LOOK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
-/// A round of less audio than this is followed by a rest: nothing is gained by opening one tiny file without end.
-const SHORTEST_ROUND: Duration = Duration::from_millis(100);
 /// After so many of them its files are tried again even if nothing has changed.
 const TRY_AGAIN: u32 = 12;
+/// Between looks at a queue that is empty, and at a library that is being read.
+const LOOK: Duration = Duration::from_millis(50);
+/// A library that is read for the first time is waited for so long; then what has been found of it plays.
+const FIRST_SCAN: Duration = Duration::from_secs(2);
+/// A round of less audio than this is followed by a rest: nothing is gained by opening one tiny file without end.
+const SHORTEST_ROUND: Duration = Duration::from_millis(100);
 /// "Previous" within this time of a track's beginning means the track before it.
 const JUST_BEGUN: Duration = Duration::from_secs(3);
-/// The largest folder whose files are put into the order of their track numbers.
-const LARGEST_ALBUM: usize = 500;
 
-/// How a library is played.
-#[derive(Clone, Copy, Debug)]
+/// What a stream plays, and how as long as nobody asks for something else.
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// In random order, all before any again.
-    pub(crate) shuffle: bool,
-    /// From the start again after the last.
-    pub(crate) repeat: bool,
-    /// Of the shuffle.
+    /// Of the stream, under which its queue is kept.
+    pub(crate) stream: String,
+    /// A folder, or one file.
+    pub(crate) root: PathBuf,
+    /// How.
+    pub(crate) manner: Manner,
+    /// Of shuffle and dither.
     pub(crate) seed: u64,
 }
 
-/// Plays a folder, or one file.
+/// Plays a library.
 pub(crate) struct Player {
     root: PathBuf,
-    plan: Plan,
+    library: Library,
+    desk: Arc<Desk>,
     converter: Converter,
-    files: Vec<PathBuf>,
-    order: Order,
-    /// Fingerprint of the folder as it was walked last.
-    fingerprint: u64,
-    /// The file played last.
-    last: Option<PathBuf>,
-    /// Files played since the round began, and where in the queue it began.
-    played: usize,
+    fader: Fader,
+    shelf: Shelf,
+    /// How long it has waited for its library to be read.
+    waited: Duration,
+    /// Where the next piece begins, when somebody said so.
+    begin_at: Option<Duration>,
+    /// The piece before the one that is played.
+    before: Option<Piece>,
+    /// Pieces of the library taken in this round, and pieces that sounded in it.
+    tried: usize,
+    sounded: usize,
+    /// Where in the stream the round began, and where the queue was last told what is heard.
     began_at: u64,
-    /// The folder whose files were sorted last.
-    sorted: Option<PathBuf>,
+    told_at: u64,
     /// Files of which the log has been told.
     reported: HashSet<PathBuf>,
+    converted: Vec<i32>,
     pcm: Vec<i32>,
+}
+
+/// Where a player knows its files from.
+enum Shelf {
+    /// The index, which was listed when it had this revision.
+    Index(u64),
+    /// It looked itself; and how the folder was then.
+    Walked { files: HashMap<Key, PathBuf>, fingerprint: u64 },
 }
 
 impl Player {
     pub(crate) const SIZES: Sizes =
         Sizes { capacity: Duration::from_millis(1_000), prebuffer: Duration::from_millis(200) };
 
-    /// A player of `root`, which must be there.
-    pub(crate) fn new(root: &Path, plan: Plan, converter: Converter) -> Result<Self, SourceError> {
-        let readable = std::fs::metadata(root).and_then(|metadata| {
-            if metadata.is_dir() { std::fs::read_dir(root).map(drop) } else { std::fs::File::open(root).map(drop) }
+    /// A player of a folder or a file, which must be there.
+    pub(crate) fn new(library: &Library, plan: Plan, format: Format) -> Result<Self, SourceError> {
+        let root = std::path::absolute(&plan.root).unwrap_or(plan.root);
+        let metadata = std::fs::metadata(&root);
+        let readable = metadata.and_then(|metadata| {
+            let is_folder = metadata.is_dir();
+            if is_folder { std::fs::read_dir(&root).map(drop) } else { std::fs::File::open(&root).map(drop) }?;
+            Ok(is_folder)
         });
-        readable.map_err(|error| SourceError::Folder { path: root.to_owned(), error })?;
+        let is_folder = readable.map_err(|error| SourceError::Folder { path: root.clone(), error })?;
+        let indexed = is_folder && library.listing(&root).is_some();
+        if indexed {
+            library.add_root(&root);
+        }
+        let desk = library.desk(&plan.stream, plan.manner, plan.seed);
         Ok(Self {
-            root: root.to_owned(),
-            plan,
-            converter,
-            files: Vec::new(),
-            order: Order::new(plan.shuffle.then(|| Rng::new(plan.seed))),
-            fingerprint: 0,
-            last: None,
-            played: 0,
+            root,
+            library: library.clone(),
+            desk,
+            converter: Converter::new(format, plan.seed),
+            fader: Fader::new(format, plan.seed ^ 1),
+            shelf: if indexed { Shelf::Index(0) } else { Shelf::Walked { files: HashMap::new(), fingerprint: 0 } },
+            waited: Duration::ZERO,
+            begin_at: None,
+            before: None,
+            tried: 0,
+            sounded: 0,
             began_at: 0,
-            sorted: None,
+            told_at: 0,
             reported: HashSet::new(),
+            converted: Vec::new(),
             pcm: Vec::new(),
         })
     }
 
-    /// Plays one round through the folder as it is now.
-    fn round(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
-        self.scan();
-        (self.played, self.began_at) = (0, writer.written());
-        let mut from = Duration::ZERO;
-        while let Some(index) = self.next_file() {
-            let result = self.play(index, std::mem::take(&mut from), writer);
-            match result {
-                Ok(()) => {}
-                Err(Interrupt::Stop) => return Err(Interrupt::Stop),
-                Err(wish) => from = self.jump(wish, writer),
+    /// Plays what comes next, or does what is to be done between two pieces.
+    fn step(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let complete = self.look();
+        if !complete && self.waited < FIRST_SCAN && !self.desk.has_queue() {
+            self.waited += LOOK;
+            return writer.wait(LOOK);
+        }
+        match self.library.take_next(&self.desk) {
+            Some(Next::Queued(entry, from)) => {
+                let from = self.begin_at.take().unwrap_or(from);
+                self.play(&entry, from, writer)
+            }
+            Some(Next::FromLibrary(key)) => {
+                self.tried += 1;
+                // What is gone since it was listed is no loss.
+                let Some(path) = self.path(key) else { return writer.check() };
+                let entry = self.desk.took(path);
+                let from = self.begin_at.take().unwrap_or_default();
+                self.play(&entry, from, writer)
+            }
+            None if !complete => writer.wait(LOOK),
+            None => self.end_of_round(writer),
+        }
+    }
+
+    /// Learns what there is; whether that is all there is.
+    fn look(&mut self) -> bool {
+        match &mut self.shelf {
+            Shelf::Index(revision) => {
+                let listing = self.library.listing(&self.root).unwrap_or_default();
+                if listing.revision != *revision {
+                    *revision = listing.revision;
+                    self.desk.update(listing.keys);
+                }
+                listing.complete
+            }
+            Shelf::Walked { files, .. } => {
+                if files.is_empty() && self.tried == 0 {
+                    self.walk();
+                }
+                true
             }
         }
-        Ok(())
     }
 
-    /// Finds the files of the next round.
-    fn scan(&mut self) {
+    /// Looks itself.
+    fn walk(&mut self) {
         let found = walk(&self.root)
             .unwrap_or_else(|error| Found { unreadable: vec![(self.root.clone(), error)], ..Found::default() });
-        for (path, error) in found.unreadable {
-            self.report(&path, &format!("cannot be read: {error}"));
+        for (path, error) in &found.unreadable {
+            self.report(path, &format!("cannot be read: {error}"));
         }
-        let last = self.last.as_ref().and_then(|last| found.files.iter().position(|file| file == last));
-        self.order.begin(found.files.len(), last);
-        (self.files, self.fingerprint, self.sorted) = (found.files, found.fingerprint, None);
+        let keys: Vec<Key> = found.files.iter().map(|path| Key::of_path(path)).collect();
+        let files = keys.iter().copied().zip(found.files).collect();
+        self.shelf = Shelf::Walked { files, fingerprint: found.fingerprint };
+        self.desk.update(keys.into());
     }
 
-    fn next_file(&mut self) -> Option<usize> {
-        let index = self.order.next()?;
-        if !self.plan.shuffle {
-            self.sort_folder(index);
+    fn path(&self, key: Key) -> Option<PathBuf> {
+        match &self.shelf {
+            Shelf::Index(_) => self.library.ask(|db| query::path_of(db, key)).ok().flatten(),
+            Shelf::Walked { files, .. } => files.get(&key).cloned(),
         }
-        Some(index)
-    }
-
-    /// Puts the files of a folder that is being entered into the order of their disc and track numbers, if all have
-    /// one.
-    fn sort_folder(&mut self, index: usize) {
-        let folder = self.files[index].parent();
-        if self.sorted.as_deref() == folder {
-            return;
-        }
-        let end = self.files[index..].iter().position(|f| f.parent() != folder).map_or(self.files.len(), |n| index + n);
-        self.sorted = folder.map(Path::to_owned);
-        let files = &mut self.files[index..end];
-        if files.len() > LARGEST_ALBUM {
-            return;
-        }
-        let numbers: Option<Vec<_>> = files.iter().map(|file| tags::number(file)).collect();
-        let Some(numbers) = numbers else { return };
-        let mut album: Vec<_> = numbers.into_iter().zip(files.iter().cloned()).collect();
-        album.sort_by_key(|(number, _)| *number);
-        files.iter_mut().zip(album).for_each(|(place, (_, file))| *place = file);
     }
 
     /// Plays a file from `from` on, as far as it goes.
-    fn play(&mut self, index: usize, from: Duration, writer: &mut QueueWriter) -> Result<(), Interrupt> {
-        let path = self.files[index].clone();
-        let mut file = match AudioFile::open(&path) {
+    fn play(&mut self, entry: &Entry, from: Duration, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let path = &entry.path;
+        let mut file = match AudioFile::open(path) {
             Ok(file) => file,
-            Err(error) => return self.skip(&path, &error.to_string(), writer),
+            Err(error) => return self.skip(path, &error.to_string(), writer),
         };
         let rate = file.shape().rate;
         let offset = if from.is_zero() { from } else { seek(&mut file, from) };
-        let mut track = Some(tags::track(&path));
+        let mut piece = Some(tags::piece(path));
         let mut trouble = None;
         loop {
-            self.pcm.clear();
-            match self.decode(&mut file) {
-                Ok(true) => {}
-                Ok(false) => break,
+            match file.next_block() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
                 Err(error) => {
                     trouble = Some(error.to_string());
                     break;
                 }
             }
-            if let Some(track) = track.take() {
+            // Only now it is sure that there is sound in it.
+            if let Some(piece) = piece.take() {
                 let duration = file.frames().map(|n| Duration::from_secs_f64(n as f64 / f64::from(rate)));
-                self.begin(Track { duration, ..track }, offset, writer);
+                self.begin(piece, entry, duration, offset, writer)?;
             }
-            writer.push(&self.pcm)?;
+            if let Err(error) = self.convert(&file) {
+                trouble = Some(error.to_string());
+                break;
+            }
+            self.send(writer)?;
         }
-        let begun = track.is_none();
-        self.end(&path, begun, trouble.or_else(|| incomplete(&file, begun)), writer)
+        let begun = piece.is_none();
+        self.end(path, begun, trouble.or_else(|| incomplete(&file, begun)), writer)
     }
 
-    /// Decodes and converts one block into `pcm`; false at the end of the file.
-    fn decode(&mut self, file: &mut AudioFile) -> Result<bool, FileError> {
-        let Some(block) = file.next_block()? else { return Ok(false) };
-        let (converter, pcm) = (&mut self.converter, &mut self.pcm);
-        contained(|| converter.feed(&block.shape, block.samples, pcm)).map_err(|panic| {
+    /// Converts the file's current block into `converted`.
+    fn convert(&mut self, file: &AudioFile) -> Result<(), FileError> {
+        let block = file.block();
+        self.converted.clear();
+        let (converter, converted) = (&mut self.converter, &mut self.converted);
+        contained(|| converter.feed(&block.shape, block.samples, converted)).map_err(|panic| {
             self.converter.reset();
             FileError::Panicked(panic)
-        })?;
-        Ok(true)
+        })
     }
 
-    fn begin(&mut self, track: Track, offset: Duration, writer: &mut QueueWriter) {
-        self.played += 1;
-        self.last = track.path.clone();
-        tracing::info!(file = %self.shown(track.path.as_deref()), "playing");
+    /// Sends what is converted on, through the fader; and tells the queue what is heard.
+    fn send(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        self.pcm.clear();
+        self.fader.feed(&self.converted, &mut self.pcm);
+        self.push(writer)
+    }
+
+    fn push(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let pushed = writer.push(&self.pcm);
+        self.pcm.clear();
+        if writer.written() - self.told_at > u64::from(writer.rate()) / 4 {
+            self.told_at = writer.written();
+            self.tell_heard(writer);
+        }
+        pushed
+    }
+
+    fn tell_heard(&self, writer: &QueueWriter) {
+        if let Some(now) = writer.now_playing()
+            && let Some(entry) = now.track.entry
+        {
+            self.library.hears(&self.desk, entry, now.position);
+        }
+    }
+
+    /// A piece begins: over the end of the one before, or right after it.
+    fn begin(
+        &mut self,
+        piece: Piece,
+        entry: &Entry,
+        duration: Option<Duration>,
+        offset: Duration,
+        writer: &mut QueueWriter,
+    ) -> Result<(), Interrupt> {
+        let manner = self.desk.manner();
+        let fade = (manner.crossfade_s * f64::from(writer.rate())) as usize;
+        self.fader.set_length(fade);
+        self.pcm.clear();
+        let follows = self.before.as_ref().is_some_and(|before| piece.follows(before));
+        if fade > 0 && !follows {
+            self.converted.clear();
+            self.converter.finish(&mut self.converted);
+            self.fader.feed(&self.converted, &mut self.pcm);
+            self.fader.cross(&mut self.pcm);
+        } else {
+            self.fader.flush(&mut self.pcm);
+        }
+        self.push(writer)?;
+        self.converter.set_gain(self.gain(&piece, &entry.path, manner));
+        self.sounded += 1;
+        tracing::info!(file = %self.shown(&entry.path), "playing");
+        let track = Track { duration, entry: Some(entry.id), ..piece.track.clone() };
+        self.before = Some(piece);
         writer.begin_track(Some(track), offset);
         writer.set_draining(false);
         writer.set_state(State::Playing);
+        Ok(())
+    }
+
+    /// The factor that brings a piece to the one loudness.
+    fn gain(&self, piece: &Piece, path: &Path, manner: Manner) -> f64 {
+        if !self.desk.normalises() {
+            return 1.0;
+        }
+        let gains = if piece.gains.is_known() { piece.gains } else { self.library.measured(path) };
+        gains.factor(manner.replay_gain, !manner.shuffle)
     }
 
     fn end(
@@ -218,77 +329,110 @@ impl Player {
         }
     }
 
-    /// Does what a listener asks; where in the next file to begin.
-    fn jump(&mut self, wish: Interrupt, writer: &mut QueueWriter) -> Duration {
+    /// Does what a listener asks.
+    fn jump(&mut self, wish: Interrupt, writer: &mut QueueWriter) {
         // What is being heard may lie behind what is being decoded.
         let heard = writer.now_playing();
-        let path = heard.as_ref().and_then(|now| now.track.path.clone());
-        let position = heard.map_or(Duration::ZERO, |now| now.position);
+        let position = heard.as_ref().map_or(Duration::ZERO, |now| now.position);
         writer.flush();
         self.converter.reset();
-        let files = &self.files;
-        let is_heard = |index: usize| Some(&files[index]) == path.as_ref();
-        let from = match wish {
-            Interrupt::Stop => return Duration::ZERO,
-            Interrupt::Next => {
-                if self.order.return_to(0, is_heard) {
-                    self.order.next();
-                }
-                return Duration::ZERO;
-            }
-            Interrupt::Previous if position < JUST_BEGUN => {
-                self.order.return_to(1, is_heard);
-                return Duration::ZERO;
-            }
-            Interrupt::Previous => Duration::ZERO,
-            Interrupt::Seek(to) => to,
+        self.fader.clear();
+        self.before = None;
+        let (way, begin_at) = match wish {
+            Interrupt::Stop => return,
+            Interrupt::Next => (Way::On, None),
+            Interrupt::Previous if position < JUST_BEGUN => (Way::Back, Some(Duration::ZERO)),
+            Interrupt::Previous => (Way::Again, Some(Duration::ZERO)),
+            Interrupt::Seek(to) => (Way::Again, Some(to)),
         };
-        self.order.return_to(0, is_heard);
-        from
+        self.begin_at = begin_at;
+        self.desk.go(way, heard.and_then(|now| now.track.entry));
+        self.library.note(&self.desk);
     }
 
     /// After a round: goes on at once, or waits for a wish or for files that can be played.
-    fn between_rounds(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
-        if self.played > 0 && self.plan.repeat {
+    fn end_of_round(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let (tried, sounded) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.sounded));
+        let began_at = std::mem::replace(&mut self.began_at, writer.written());
+        let playable = sounded > 0 || (tried == 0 && self.desk.library() > 0);
+        if playable && self.desk.manner().repeat {
+            self.new_round();
             let frames = (SHORTEST_ROUND.as_secs_f64() * f64::from(writer.rate())) as u64;
-            let short = writer.written() - self.began_at < frames;
+            let short = writer.written() - began_at < frames && tried > 0;
             return if short { writer.wait(SHORTEST_ROUND) } else { Ok(()) };
         }
-        self.pcm.clear();
-        self.converter.finish(&mut self.pcm);
-        let queued = writer.push(&self.pcm);
+        let drained = self.drain(writer);
         writer.set_draining(true);
-        queued?;
-        if self.played > 0 {
-            writer.begin_track(None, Duration::ZERO);
-            writer.set_state(State::Idle);
-            loop {
-                writer.wait(Duration::from_secs(3_600))?;
-            }
-        }
-        self.wait_for_music(writer)
+        drained?;
+        if playable { self.rest(writer) } else { self.wait_for_music(writer) }
     }
 
-    fn wait_for_music(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
-        let reason = match self.files.len() {
-            0 => format!("no music in {}", self.root.display()),
-            n => format!("none of the {n} files in {} can be played", self.root.display()),
-        };
-        tracing::warn!("{reason}; waiting for it to change");
-        writer.set_state(State::Failed(reason));
-        for _ in 0..TRY_AGAIN {
-            writer.wait(LOOK_AGAIN)?;
-            if walk(&self.root).is_ok_and(|found| found.fingerprint != self.fingerprint) {
-                self.reported.clear();
-                break;
+    fn new_round(&mut self) {
+        if matches!(self.shelf, Shelf::Walked { .. }) {
+            self.walk();
+        }
+        self.library.begin_round(&self.desk);
+    }
+
+    /// Gives out all that is held.
+    fn drain(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        self.converted.clear();
+        self.converter.finish(&mut self.converted);
+        self.pcm.clear();
+        self.fader.feed(&self.converted, &mut self.pcm);
+        self.fader.flush(&mut self.pcm);
+        self.before = None;
+        self.push(writer)
+    }
+
+    /// All has played: waits until somebody queues something or wants it again.
+    fn rest(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        writer.begin_track(None, Duration::ZERO);
+        writer.set_state(State::Idle);
+        self.library.finished(&self.desk);
+        while !self.desk.has_queue() {
+            match writer.wait(LOOK) {
+                Ok(()) if !self.desk.manner().repeat => continue,
+                Ok(()) | Err(Interrupt::Next) => {}
+                Err(wish) => return Err(wish),
             }
+            self.new_round();
+            break;
         }
         Ok(())
     }
 
+    fn wait_for_music(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let reason = match self.desk.library() {
+            0 => format!("no music in {}", self.root.display()),
+            n => format!("none of the {n} files in {} can be played", self.root.display()),
+        };
+        tracing::warn!("{reason}; waiting for it to change");
+        writer.begin_track(None, Duration::ZERO);
+        writer.set_state(State::Failed(reason));
+        for _ in 0..TRY_AGAIN {
+            writer.wait(LOOK_AGAIN)?;
+            if self.has_changed() {
+                self.reported.clear();
+                break;
+            }
+            if self.desk.has_queue() {
+                return Ok(());
+            }
+        }
+        self.new_round();
+        Ok(())
+    }
+
+    fn has_changed(&self) -> bool {
+        match &self.shelf {
+            Shelf::Index(revision) => self.library.listing(&self.root).is_some_and(|now| now.revision != *revision),
+            Shelf::Walked { fingerprint, .. } => walk(&self.root).is_ok_and(|found| found.fingerprint != *fingerprint),
+        }
+    }
+
     /// A file's path below the folder.
-    fn shown(&self, path: Option<&Path>) -> String {
-        let path = path.unwrap_or(&self.root);
+    fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 }
@@ -296,11 +440,15 @@ impl Player {
 impl Source for Player {
     fn run(mut self: Box<Self>, mut writer: QueueWriter) {
         loop {
-            let wish = self.round(&mut writer).and_then(|()| self.between_rounds(&mut writer));
-            if wish == Err(Interrupt::Stop) {
-                return;
+            match self.step(&mut writer) {
+                Ok(()) => {}
+                Err(Interrupt::Stop) => break,
+                Err(wish) => self.jump(wish, &mut writer),
             }
         }
+        self.tell_heard(&writer);
+        self.library.note(&self.desk);
+        self.desk.disconnect();
     }
 }
 

@@ -15,7 +15,7 @@ const EXTENSIONS: [&str; 21] = [
 ];
 
 /// Folders inside folders that are followed.
-const DEEPEST: usize = 64;
+pub(super) const DEEPEST: usize = 64;
 
 /// What a walk has found.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ impl Walk {
     }
 }
 
-fn is_music(path: &Path) -> bool {
+pub(super) fn is_music(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
 }

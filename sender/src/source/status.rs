@@ -33,6 +33,8 @@ pub struct Track {
     pub path: Option<PathBuf>,
     /// How long it is, where that is known.
     pub duration: Option<Duration>,
+    /// Tells it from every other piece that this stream has played: its entry in the queue.
+    pub entry: Option<u64>,
 }
 
 /// The track whose frames are being taken, and how far it is.

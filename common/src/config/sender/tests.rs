@@ -36,7 +36,7 @@ fn every_key_is_read() {
         group = "239.1.2.3"
         port = 6004
         enabled = false
-        source = { type = "library", path = "/srv/music", shuffle = true, repeat = false }
+        source = { type = "library", path = "/srv/music", shuffle = true, repeat = false, replay_gain = "auto", crossfade_s = 2.5 }
         [[streams]]
         name = "MPD & Co!"
         source = { type = "pipe", path = "/run/mpd.fifo", format = "44100:32:2" }
@@ -52,7 +52,14 @@ fn every_key_is_read() {
     let [radio, mpd, tone] = &config.streams[..] else { panic!("three streams") };
     assert_eq!(radio.format.to_string(), "44100:24:1");
     assert_eq!((radio.group, radio.port, radio.enabled), (Some(Ipv4Addr::new(239, 1, 2, 3)), 6004, false));
-    assert_eq!(radio.source, SourceConfig::Library { path: "/srv/music".into(), shuffle: true, repeat: false });
+    let library = SourceConfig::Library {
+        path: "/srv/music".into(),
+        shuffle: true,
+        repeat: false,
+        replay_gain: ReplayGain::Auto,
+        crossfade_s: 2.5,
+    };
+    assert_eq!(radio.source, library);
     assert_eq!((mpd.id.as_str(), mpd.name.as_str()), ("mpd-co", "MPD & Co!"));
     let format = "44100:32:2".parse().unwrap();
     assert_eq!(mpd.source, SourceConfig::Pipe { path: "/run/mpd.fifo".into(), format });

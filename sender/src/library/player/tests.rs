@@ -3,13 +3,21 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use unisono_common::config::sender::SourceConfig;
+use unisono_common::config::sender::{ReplayGain, SourceConfig};
 
+use crate::library::{Library, Page, Parts, When};
 use crate::source::{SourceHandle, State, spawn};
 use crate::testing::*;
 
-fn library(path: &Path, shuffle: bool, repeat: bool) -> SourceHandle {
-    spawn(&stream("48000:24:2", SourceConfig::Library { path: path.to_owned(), shuffle, repeat })).unwrap()
+fn library(path: &Path, shuffle: bool, repeat: bool) -> Playing {
+    let source = SourceConfig::Library {
+        path: path.to_owned(),
+        shuffle,
+        repeat,
+        replay_gain: ReplayGain::Off,
+        crossfade_s: 0.0,
+    };
+    Playing::start(&stream("48000:24:2", source))
 }
 
 /// A file of `frames` frames that all have one value.
@@ -115,7 +123,7 @@ fn a_folder_without_music_is_a_failure_until_music_comes() {
 #[test]
 fn a_missing_folder_is_an_error_that_says_what_would_be_right() {
     let source = SourceConfig::library("/does/not/exist");
-    let error = spawn(&stream("48000:16:2", source)).unwrap_err().to_string();
+    let error = spawn(&stream("48000:16:2", source), &Library::detached()).unwrap_err().to_string();
     assert!(error.contains("/does/not/exist") && error.contains("give a folder"), "{error}");
 }
 
@@ -201,4 +209,146 @@ fn tags_are_shown_and_track_numbers_give_the_order() {
         (track.title.as_deref(), track.artist.as_deref(), track.album.as_deref(), track.duration),
         (Some("Song 2"), Some("Someone"), Some("Some"), Some(Duration::from_millis(500)))
     );
+}
+
+fn tagged(dir: &Path, value: i32, frames: usize, name: &str, tags: &[&str]) -> bool {
+    let wav = dir.join(".x.wav");
+    write_constant(&wav, value, frames);
+    let options: Vec<&str> = tags.iter().flat_map(|tag| ["-metadata", tag]).collect();
+    encode(&wav, name, &options).is_some()
+}
+
+fn with(path: &Path, replay_gain: ReplayGain, crossfade_s: f64) -> SourceConfig {
+    SourceConfig::Library { path: path.to_owned(), shuffle: false, repeat: false, replay_gain, crossfade_s }
+}
+
+#[test]
+fn one_piece_fades_into_the_next_sample_by_sample() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (4_000_000, -3_000_000);
+    write_constant(&dir.path().join("1.wav"), a, 100_000);
+    write_constant(&dir.path().join("2.wav"), b, 100_000);
+    let out = play_to_the_end(&stream("48000:24:2", with(dir.path(), ReplayGain::Off, 0.5)));
+    assert_eq!(out.len(), 2 * (200_000 - 24_000));
+    for (n, frame) in out.chunks(2).enumerate() {
+        let at = ((n as f64 + 0.5 - 76_000.0) / 24_000.0).clamp(0.0, 1.0) * std::f64::consts::FRAC_PI_2;
+        let right = f64::from(a) * at.cos() + f64::from(b) * at.sin();
+        assert!(frame.iter().all(|&s| (f64::from(s) - right).abs() <= 1.5), "{n}: {frame:?} {right}");
+    }
+}
+
+#[test]
+fn an_album_stays_whole_even_where_others_fade() {
+    let dir = tempfile::tempdir().unwrap();
+    for (n, value) in [(1, 1_000), (2, 2_000)] {
+        if !tagged(dir.path(), value, 60_000, &format!("{n}.flac"), &["album=A", &format!("track={n}")]) {
+            return;
+        }
+    }
+    let out = play_to_the_end(&stream("48000:24:2", with(dir.path(), ReplayGain::Off, 1.0)));
+    assert!(out == [vec![1_000; 120_000], vec![2_000; 120_000]].concat());
+}
+
+#[test]
+fn replay_gain_of_tags_is_exact() {
+    let dir = tempfile::tempdir().unwrap();
+    let tags = ["REPLAYGAIN_TRACK_GAIN=-6.5 dB", "REPLAYGAIN_ALBUM_GAIN=-12 dB"];
+    if !tagged(dir.path(), 4_000_000, 60_000, "1.flac", &tags) {
+        return;
+    }
+    for (mode, gain_db) in [(ReplayGain::Off, 0.0), (ReplayGain::Track, -6.5), (ReplayGain::Auto, -12.0)] {
+        let out = play_to_the_end(&stream("48000:24:2", with(dir.path(), mode, 0.0)));
+        assert_eq!(out.len(), 120_000);
+        let mean = out.iter().map(|&s| f64::from(s)).sum::<f64>() / out.len() as f64;
+        assert!((db(mean / 4_000_000.0) - gain_db).abs() < 0.000_1, "{mode:?}: {}", db(mean / 4_000_000.0));
+    }
+}
+
+#[test]
+fn what_has_no_tags_is_measured_and_then_played_at_the_reference() {
+    let dir = tempfile::tempdir().unwrap();
+    // EBU Tech 3341: a stereo sine whose peak is at -30 dB has -30 LUFS.
+    let scale = 10_f64.powf(-30.0 / 20.0) * 8_388_607.0;
+    let sine = |n: usize| (scale * (std::f64::consts::TAU * 997.0 * n as f64 / 48_000.0).sin()) as i32;
+    let samples: Vec<i32> = (0..48_000 * 2 * 3).map(|n| sine(n / 2)).collect();
+    write_wav(&dir.path().join("a.wav"), 48_000, 24, 2, &samples);
+    let source = SourceConfig::Library {
+        path: dir.path().to_owned(),
+        shuffle: false,
+        repeat: true,
+        replay_gain: ReplayGain::Track,
+        crossfade_s: 0.0,
+    };
+    let mut handle = Playing::start(&stream("48000:24:2", source));
+    let loudest = |taken: &[i32]| taken.iter().rev().take(9_600).map(|s| s.abs()).max().unwrap_or(0);
+    let right = |taken: &[i32]| (db(f64::from(loudest(taken)) / 8_388_608.0) + 18.0).abs() < 0.1;
+    take_until(&mut handle, |_, taken| taken.len() > 9_600 && right(taken));
+    assert_eq!(handle.library.state().unwrap().to_measure, 0);
+}
+
+#[test]
+fn what_is_queued_plays_first_and_now_means_now() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 1..=5 {
+        write_constant(&dir.path().join(format!("{n}.wav")), n * 1_000, 480_000);
+    }
+    let mut handle = library(dir.path(), false, true);
+    let heard = |value: i32| move |_: &SourceHandle, taken: &[i32]| taken.ends_with(&[value; 2_000]);
+    take_until(&mut handle, heard(1_000));
+    let found = |title: &str| {
+        let page = Page { limit: 5, offset: 0 };
+        handle.library.search(title, page).unwrap().iter().map(|track| track.id.clone()).collect::<Vec<_>>()
+    };
+    let (four, five) = (found("4"), found("5"));
+    let library = handle.library.clone();
+    let add =
+        |tracks: Vec<String>, when| library.enqueue("test", &Parts { tracks, when, ..Parts::default() }).unwrap().0;
+    add(four, When::End);
+    let added = add(five, When::Now);
+    assert_eq!(added.entries.len(), 1);
+    take_until(&mut handle, heard(5_000));
+    let upcoming = library.queue("test", Page { limit: 3, offset: 0 }).unwrap();
+    let titles: Vec<_> = upcoming.iter().map(|next| (next.track.title.as_deref(), next.entry.is_some())).collect();
+    assert_eq!(titles, [(Some("4"), true), (Some("2"), false), (Some("3"), false)]);
+    handle.control().next();
+    take_until(&mut handle, heard(4_000));
+    handle.control().next();
+    take_until(&mut handle, heard(2_000));
+    handle.control().previous();
+    take_until(&mut handle, heard(4_000));
+    assert!(matches!(library.play_entry("test", "999"), Err(super::super::LibraryError::NoEntry(_))));
+}
+
+#[test]
+fn a_stream_that_starts_again_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = tempfile::tempdir().unwrap();
+    for n in 1..=3 {
+        write_constant(&dir.path().join(format!("{n}.wav")), n * 1_000, 480_000);
+    }
+    let stream = stream("48000:24:2", SourceConfig::library(dir.path()));
+    for start in 0..2 {
+        let library = Library::open(state.path(), &[]);
+        let _librarian = library.start().unwrap();
+        let mut handle = spawn(&stream, &library).unwrap();
+        if start == 0 {
+            take_until(&mut handle, |_, taken| taken.ends_with(&[1_000; 2_000]));
+            handle.control().next();
+            take_until(&mut handle, |handle, _| {
+                let now = handle.status().snapshot().now_playing;
+                now.is_some_and(|now| now.track.title.as_deref() == Some("2") && now.position.as_secs_f64() > 4.0)
+            });
+            let status = handle.status();
+            drop(handle);
+            while status.is_alive() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        } else {
+            take_until(&mut handle, |_, taken| taken.ends_with(&[2_000; 2_000]));
+            let now = handle.status().snapshot().now_playing.unwrap();
+            assert!((3.9..6.0).contains(&now.position.as_secs_f64()), "{now:?}");
+            let taken = take_until(&mut handle, |_, taken| taken.ends_with(&[3_000; 2_000]));
+            assert_eq!(values(&taken), [2_000, 3_000]);
+        }
+    }
 }
