@@ -13,7 +13,7 @@
 //! - [`plot`]: offset of each room against time;
 //! - [`truth`]: the clock that all of this is measured by.
 //!
-//! Beside it, [`simulation`]: the pure cores in virtual time.
+//! Beside it, [`simulation`]: the pure cores in virtual time; and [`shelf`]: a library of any size.
 //!
 //! The rig is `cargo run --release -p unisono-tests --bin rig -- --help`.
 
@@ -26,6 +26,7 @@ pub mod player;
 pub mod plot;
 pub mod processes;
 pub mod records;
+pub mod shelf;
 pub mod signals;
 pub mod simulation;
 pub mod snapcast;
