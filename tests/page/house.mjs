@@ -68,11 +68,11 @@ export class House {
       if (program.exitCode !== null) throw new Error(`the sender has ended:\n${this.log('sender')}`);
       return fetch(`${this.url}/api/v1/health`).then((answer) => answer.ok, () => false);
     });
-    const link = /http:\/\/\S+(\/sign-in\?token=[0-9a-f]+)/.exec(this.log('sender'));
-    if (link) {
-      this.link = this.url + link[1];
-      this.token = link[1].split('=')[1];
-    }
+    // Printed at the first start alone.
+    if (this.link) return;
+    const link = await until('the sign-in link', () => /\/sign-in\?token=([0-9a-f]{64})/.exec(this.log('sender')));
+    this.link = this.url + link[0];
+    this.token = link[1];
   }
 
   /** Starts a room with a card of its own. */

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 
 import { launch, open } from './browser.mjs';
 import { until } from './house.mjs';
-import { ALPHA, BETA, becomes, crossing, sounds, tonesHouse } from './tones.mjs';
+import { ALPHA, BETA, becomes, crossing, packets, sounds, tonesHouse } from './tones.mjs';
 
 let house;
 let browser;
@@ -41,7 +41,7 @@ async function drag(from, to, { cancel = false } = {}) {
 test('one tap sends another line to a room, and its card puts that out', async () => {
   await sounds(house, 'Kitchen', ALPHA);
   await crossing(page, 'Kitchen', 'beta').click();
-  assert.equal(await crossing(page, 'Kitchen', 'beta').getAttribute('aria-checked'), 'true');
+  await until('the bead is there', async () => (await crossing(page, 'Kitchen', 'beta').getAttribute('aria-checked')) === 'true');
   await becomes(house, 'Kitchen', 'beta', (room) => room.stream === 'beta' && room.settled);
   await sounds(house, 'Kitchen', BETA);
   await sounds(house, 'Study', ALPHA);
@@ -57,10 +57,10 @@ test('a bead is dragged to another line; Escape, and letting go elsewhere, chang
 });
 
 test('everywhere is one tap', async () => {
-  const ring = page.getByRole('button', { name: 'Beta everywhere' });
+  const ring = page.getByRole('button', { name: `${house.lines.beta} everywhere` });
   await ring.click();
   await until('beta everywhere', async () => (await house.state()).rooms.every((room) => room.stream === 'beta'));
-  assert.equal(await ring.getAttribute('aria-pressed'), 'true');
+  await until('the ring is filled', async () => (await ring.getAttribute('aria-pressed')) === 'true');
   for (const name of ['Bath', 'Kitchen', 'Study']) await sounds(house, name, BETA);
 });
 
@@ -74,7 +74,7 @@ test('a fader moves by hand, says its level and stops at the maximum', async () 
   await page.mouse.down();
   await page.mouse.move(box.x + box.width / 2, box.y + 1, { steps: 12 });
   await page.mouse.up();
-  assert.equal(await fader.getAttribute('aria-valuetext'), '−6 dB, at most −6 dB');
+  await until('−6 dB', async () => (await fader.getAttribute('aria-valuetext')) === '−6 dB, at most −6 dB');
   await becomes(house, 'Kitchen', '-6 dB', (room) => room.volume_db === -6);
   await page.getByRole('button', { name: 'Mute Kitchen' }).click();
   await becomes(house, 'Kitchen', 'muted', (room) => room.mute);
@@ -130,16 +130,18 @@ test('a group is dissolved', async () => {
   await page.getByRole('slider', { name: 'Downstairs volume' }).waitFor({ state: 'detached' });
 });
 
-test('a line is switched off and on, and its source is paused', async () => {
-  await page.getByRole('link', { name: /^Beta:/ }).click();
-  await page.getByRole('button', { name: 'Pause Beta' }).click();
+test('a line is paused; switched off it is no longer sent, and its rooms are silent', async () => {
+  await page.getByRole('link', { name: `${house.lines.beta}:` }).click();
+  assert.ok((await packets(house, 'beta')) > 0);
+  await page.getByRole('button', { name: `Pause ${house.lines.beta}` }).click();
   await until('paused', async () => (await house.ask('GET', '/api/v1/streams/beta/playback')).state === 'paused');
-  await page.getByRole('button', { name: 'Play Beta' }).click();
+  await page.getByRole('button', { name: `Play ${house.lines.beta}` }).click();
   await page.getByRole('button', { name: 'Switch this line off' }).click();
   await until('off', async () => !(await house.ask('GET', '/api/v1/streams/beta')).enabled);
+  await until('silence on the wire', async () => (await packets(house, 'beta')) === 0);
   await page.goBack();
   await page.getByText('Off. Its rooms are silent').waitFor();
-  await page.getByRole('button', { name: 'Switch Beta on' }).click();
+  await page.getByRole('button', { name: `Switch ${house.lines.beta} on` }).click();
   await until('on', async () => (await house.ask('GET', '/api/v1/streams/beta')).enabled);
   await sounds(house, 'Bath', BETA);
 });
@@ -167,7 +169,7 @@ test('a room has its own address, and everything about it is there', async () =>
   await page.getByRole('heading', { level: 1, name: 'Library' }).waitFor();
   await page.getByRole('radio', { name: 'Nothing' }).click();
   await page.getByText('Plays nothing.').waitFor();
-  await page.getByRole('radio', { name: 'Alpha' }).click();
+  await page.getByRole('radio', { name: house.lines.alpha }).click();
   await becomes(house, 'Library', 'alpha', (room) => room.stream === 'alpha' && room.settled);
   await page.goBack();
   await crossing(page, 'Library', 'alpha').waitFor();
@@ -179,7 +181,7 @@ test('a room that the hub refuses returns with a sentence', async () => {
   const was = (await house.room('Kitchen')).stream;
   await crossing(page, 'Kitchen', was === 'beta' ? 'alpha' : 'beta').click();
   await page.getByRole('status').getByText('There is no stream "beta".').waitFor();
-  assert.equal(await crossing(page, 'Kitchen', was).getAttribute('aria-checked'), 'true');
+  await until('the bead is back', async () => (await crossing(page, 'Kitchen', was).getAttribute('aria-checked')) === 'true');
 });
 
 test('no request went anywhere else, and nothing went wrong in the page', () => {

@@ -85,7 +85,6 @@ try {
   await shoot('desktop-dark', { ready: step, dark: true });
   await shoot('phone', { ready: step, size: TALL, dark: true });
   await shoot('room', { path: `/#/room/${rooms.Kitchen.id}`, ready: heading('Kitchen'), dark: true });
-  await shoot('line', { path: '/#/queue/radio' });
 
   await house.end('Bathroom', 'SIGKILL');
   await house.hold('Terrace', 700);

@@ -1,5 +1,7 @@
 // Two tones that can be told apart by what a card has put out.
 
+import { createSocket } from 'node:dgram';
+
 import { House, until } from './house.mjs';
 import { heard } from './sound.mjs';
 
@@ -8,13 +10,16 @@ export const BETA = 1000;
 
 const tone = (id, name, frequency) => `id = "${id}"\nname = "${name}"\nsource = { type = "tone", frequency = ${frequency}.0, level_db = -20.0 }`;
 
-export const TONES = [tone('alpha', 'Alpha', ALPHA), tone('beta', 'Beta', BETA)];
-
-/** A house of three rooms that all play Alpha. */
-export function tonesHouse(more = {}) {
+/** A house of three rooms that all play Alpha. Houses on one host hear of each other's lines, so each has its own names. */
+export async function tonesHouse({ streams = [], ...more } = {}) {
+  const mark = Math.random().toString(36).slice(2, 6);
+  const lines = { alpha: `Alpha ${mark}`, beta: `Beta ${mark}` };
   const room = (name, ppm, volume) => ({ name, stream: 'alpha', ppm, volume });
   const rooms = [room('Bath', -25, -24), room('Kitchen', 40, -14), room('Study', 10, -18)];
-  return House.start({ streams: TONES, rooms, ...more });
+  const tones = [tone('alpha', lines.alpha, ALPHA), tone('beta', lines.beta, BETA), ...streams];
+  const house = await House.start({ streams: tones, rooms, ...more });
+  house.lines = lines;
+  return house;
 }
 
 /** Waits until a room's card puts out this tone and not the other. */
@@ -24,8 +29,20 @@ export function sounds(house, name, frequency) {
 
 /** A room's crossing with a line. */
 export function crossing(page, room, line) {
-  const lines = { alpha: /^Alpha/, beta: /^Beta/ };
-  return page.getByRole('radiogroup', { name: `What plays in ${room}` }).getByRole('radio', { name: lines[line] });
+  return page.getByRole('radiogroup', { name: `What plays in ${room}` }).locator(`[role=radio][data-stream="${line}"]`);
+}
+
+/** How many packets of a stream are on the wire within a moment. */
+export async function packets(house, stream, ms = 300) {
+  const [group, port] = (await house.ask('GET', `/api/v1/streams/${stream}`)).address.split(':');
+  const socket = createSocket({ type: 'udp4', reuseAddr: true });
+  let count = 0;
+  socket.on('message', () => (count += 1));
+  await new Promise((resolve) => socket.bind(Number(port), group, resolve));
+  socket.addMembership(group, '127.0.0.1');
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  socket.close();
+  return count;
 }
 
 /** Waits until the hub has it so. */
