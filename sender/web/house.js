@@ -76,7 +76,7 @@ export function houseView() {
         '--turned': turn.heights.map((height) => `${height}px`).join(' '),
         '--group-head': `${PHONE.group}px`,
       });
-      classes(console, { many: rows.length > 5, hasdoor: waiting.length });
+      classes(console, { many: rows.length > 5, tight: inside.length > 8, hasdoor: waiting.length });
 
       keyed(heads, rows, (line) => line.stream.id, lineHead);
       const withColumn = order.rooms.map((room, at) => ({ room, column: at + 1, row: turn.roomRows[at], lines: rows, away }));

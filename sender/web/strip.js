@@ -44,7 +44,7 @@ export function strip(first) {
   return {
     node,
     place(early, narrowEarly) {
-      vars(patch, { '--us': early, '--un': narrowEarly });
+      vars(node, { '--us': early, '--un': narrowEarly });
     },
     update({ room, column, row, lines, away }) {
       const line = lines.find((line) => line.stream.id === room.stream);

@@ -125,7 +125,7 @@ export function isHeard(room) {
 /** Losses in a few words. */
 export function losses(health) {
   const { packets_lost: lost = 0, packets_repaired: repaired = 0, loss_ratio: ratio = 0 } = health;
-  if (ratio > 0) return `loses ${inHundred(ratio)} packets`;
+  if (ratio > 0) return `loses ${inHundred(ratio)}`;
   if (lost > 0) return `${lost} lost in ${lasting(health.uptime_s ?? 0)}`;
   if (repaired > 0) return `${repaired} lost, ${repaired === 1 ? 'repaired' : repaired === 2 ? 'both repaired' : 'all repaired'}`;
   return 'nothing lost';

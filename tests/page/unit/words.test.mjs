@@ -71,7 +71,7 @@ test('out of step: state, number, what to do', () => {
   assert.equal(said.title, 'Living room is out of step');
   assert.equal(said.text, '412 µs late, as if its loudspeaker stood 14 cm too far. The rooms on its line play on.');
   assert.match(trouble[0].what, /^loses 6 in 100 packets\. /);
-  assert.deepEqual(words.health(late), { bold: 'Out of step', wide: 'loses 6 in 100 packets', narrow: '412 µs late', bad: true });
+  assert.deepEqual(words.health(late), { bold: 'Out of step', wide: 'loses 6 in 100', narrow: '412 µs late', bad: true });
 });
 
 test('the same trouble of several rooms is one', () => {
@@ -81,7 +81,7 @@ test('the same trouble of several rooms is one', () => {
   assert.deepEqual(more, []);
   assert.equal(trouble.title, 'Four rooms lose packets');
   assert.equal(`${trouble.names} ${trouble.what}`, 'Bath, Kitchen and two more lose up to 2 in 100 packets.');
-  assert.deepEqual(words.health(there.rooms[0]), { bold: 'Loses packets', wide: '1 in 100', narrow: 'loses 1 in 100 packets', bad: true });
+  assert.deepEqual(words.health(there.rooms[0]), { bold: 'Loses packets', wide: '1 in 100', narrow: 'loses 1 in 100', bad: true });
 });
 
 test('a room that is gone is missed for a while', () => {
