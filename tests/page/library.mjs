@@ -1,0 +1,74 @@
+// The library: search, albums, and the queue of a line.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { launch, open } from './browser.mjs';
+import { House, until } from './house.mjs';
+
+const PIECES = [['Ground in D', 'Chamber trio', 'Music for small rooms'], ['Canon at the fifth', 'Chamber trio', 'Music for small rooms'], ['Evening air', 'String quartet', 'Six airs']];
+
+/** A folder of short pieces with tags, and a cover for each album. */
+function music() {
+  const dir = mkdtempSync(join(tmpdir(), 'unisono-music-'));
+  PIECES.forEach(([title, artist, album], at) => {
+    const folder = join(dir, album);
+    mkdirSync(folder, { recursive: true });
+    const tags = Object.entries({ title, artist, album, track: at + 1 }).flatMap(([key, value]) => ['-metadata', `${key}=${value}`]);
+    execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', `sine=frequency=${300 + 100 * at}:duration=120`, ...tags, join(folder, `${at + 1}.flac`)]);
+    execFileSync('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', `color=c=teal:s=96x96:d=1`, '-frames:v', '1', join(folder, 'cover.png')]);
+  });
+  return dir;
+}
+
+test('a piece is found, played, queued, moved and taken out; an album has its cover', async () => {
+  const dir = music();
+  const line = (id, name) => `id = "${id}"\nname = "${name}"\nsource = { type = "library", path = "${dir}", shuffle = false }`;
+  const [house, browser] = await Promise.all([House.start({ streams: [line('music', 'Music')], rooms: [{ name: 'Kitchen', stream: 'music' }] }), launch()]);
+  try {
+    await until('the folder is read', async () => (await house.ask('GET', '/api/v1/library')).tracks === PIECES.length);
+    const page = await open(browser, house, { path: '/#/library' });
+    await page.getByRole('link', { name: /Six airs/ }).waitFor();
+    await page.getByRole('searchbox').fill('evening');
+    await page.getByText('1 of 3 titles match.').waitFor();
+    await page.getByRole('button', { name: 'Play Evening air now' }).click();
+    await until('it plays', async () => (await house.ask('GET', '/api/v1/streams/music/playback')).title === 'Evening air');
+    await page.getByRole('heading', { name: 'Evening air', level: 3 }).first().waitFor();
+
+    await page.getByRole('searchbox').fill('');
+    await page.getByRole('link', { name: /Music for small rooms/ }).click();
+    await page.getByRole('heading', { level: 2, name: 'Music for small rooms' }).waitFor();
+    await page.getByRole('button', { name: 'Add Music for small rooms to the queue' }).click();
+    const queued = () => house.ask('GET', '/api/v1/streams/music/queue').then((list) => list.filter(({ entry }) => entry).map(({ title }) => title));
+    await until('both are queued', async () => (await queued()).join() === 'Ground in D,Canon at the fifth');
+
+    await page.goto(`${house.url}/#/queue/music`);
+    const grip = page.getByRole('button', { name: /^Move Canon at the fifth/ });
+    await grip.focus();
+    await page.keyboard.press('ArrowUp');
+    await until('it is moved', async () => (await queued()).join() === 'Canon at the fifth,Ground in D');
+    await page.getByRole('button', { name: 'Take Ground in D out' }).click();
+    await until('it is out', async () => (await queued()).join() === 'Canon at the fifth');
+    await page.getByRole('button', { name: 'Play Canon at the fifth now' }).click();
+    await until('it plays', async () => (await house.ask('GET', '/api/v1/streams/music/playback')).title === 'Canon at the fifth');
+
+    const position = page.getByRole('slider', { name: 'Position in Canon at the fifth' });
+    await position.waitFor();
+    await position.focus();
+    await page.keyboard.press('End');
+    await page.keyboard.press('PageDown');
+    await until('it is further on', async () => (await house.ask('GET', '/api/v1/streams/music/playback')).position_s > 60);
+    await page.getByRole('button', { name: 'Shuffle' }).click();
+    await until('shuffled', async () => (await house.ask('GET', '/api/v1/streams/music/playback')).queue.shuffle);
+    await until('the cover in the files is shown', () => page.locator('.now-card img').evaluateAll((all) => all.some((image) => image.naturalWidth === 96)));
+    assert.deepEqual([page.faults, page.foreign], [[], []]);
+  } finally {
+    await browser.close();
+    await house.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
