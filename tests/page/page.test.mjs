@@ -1,6 +1,7 @@
 // The page, end to end. One process, one test after the other: each house is real and plays in real time.
 
 import './patch.mjs';
+import './library.mjs';
 import './keyboard.mjs';
 import './phone.mjs';
 import './door.mjs';
