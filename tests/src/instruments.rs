@@ -6,8 +6,17 @@ use std::process::Command;
 
 use crate::truth;
 
-const CARD: &str = include_str!("../rig/simcard.c");
-const CLOCK: &str = include_str!("../rig/hostclock.c");
+/// A file's name and its content.
+type Source = (&'static str, &'static str);
+
+const CARD: &[Source] = &[
+    ("simcard.h", include_str!("../rig/simcard/simcard.h")),
+    ("card.c", include_str!("../rig/simcard/card.c")),
+    ("record.c", include_str!("../rig/simcard/record.c")),
+    ("stamps.c", include_str!("../rig/simcard/stamps.c")),
+    ("plugin.c", include_str!("../rig/simcard/plugin.c")),
+];
+const CLOCK: &[Source] = &[("hostclock.c", include_str!("../rig/hostclock.c"))];
 
 /// The built instruments.
 #[derive(Clone, Debug)]
@@ -50,12 +59,16 @@ impl Instruments {
     }
 }
 
-fn compile(dir: &Path, name: &'static str, source: &str, libraries: &[&str]) -> Result<PathBuf, BuildError> {
-    let (c, so) = (dir.join(name).with_extension("c"), dir.join(name).with_extension("so"));
-    std::fs::write(&c, source).map_err(|source| BuildError::Io { path: c.clone(), source })?;
+fn compile(dir: &Path, name: &'static str, sources: &[Source], libraries: &[&str]) -> Result<PathBuf, BuildError> {
+    let so = dir.join(name).with_extension("so");
+    for (file, text) in sources {
+        let path = dir.join(file);
+        std::fs::write(&path, text).map_err(|source| BuildError::Io { path, source })?;
+    }
     let output = Command::new("cc")
         .args(["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-DPIC", "-o"])
-        .args([&so, &c])
+        .arg(&so)
+        .args(sources.iter().filter(|(file, _)| file.ends_with(".c")).map(|(file, _)| dir.join(file)))
         .args(libraries)
         .output()
         .map_err(BuildError::NoCompiler)?;

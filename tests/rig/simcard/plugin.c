@@ -1,38 +1,7 @@
-/* A simulated sound card: an ALSA I/O plugin with a sample clock of its own.
- *
- *   pcm_type.simcard { lib "/path/simcard.so" }
- *   pcm.simcard { type simcard  record "/path/prefix"  ppm 40.0  grain 8 ... }
- *
- *   record    path prefix of what the card puts out, see below; required
- *   ppm       error of the sample clock against true time
- *   grain     frames by which the DMA pointer moves at a time (1: I2S with a fine residue; 240: whole periods)
- *   fifo      frames between the DMA pointer and the analog output that the driver does not report
- *   start_us  microseconds from the trigger to the first frame
- *   irq_us    latency of the period interrupt
- *   queue     USB: frames handed to the bus ahead of the output; the pointer runs ahead by them and `delay` reports
- *             them, in steps of one millisecond
- *   stamps    "kernel": status time is that of the last movement of the pointer that the kernel saw, as Linux does it
- *             (needs this library in LD_PRELOAD too); "reading": status time is that of the call, as alsa-lib's plugins
- *
- * True time is CLOCK_MONOTONIC_RAW read by a bare system call, so that a preloaded host clock (hostclock.c) can't fool
- * the card. PREFIX.pcm holds every frame of the analog output; PREFIX.seg one pair of lines for each start of the card:
- *
- *   S t0_ns rate_hz first_frame channels format fifo     frame n of the segment sounds at t0 + (n + fifo) / rate
- *   E frames xrun                                        how many frames it lasted; 1 where it ended in an underrun
- *
- * As with hardware: a stop_threshold at the boundary lets the card run on through an underrun, over silence if
- * silence_size is at the boundary and over what the ring last held if not; frames written behind the pointer are never
- * heard; forward and rewind move the place of the next write; while the file PREFIX.gone exists the card is unplugged:
- * it can't be opened, and one that was open is disconnected (ENODEV).
- */
-#define _GNU_SOURCE
-#include <alsa/asoundlib.h>
-#include <alsa/pcm_external.h>
-#include <dlfcn.h>
+/* What alsa-lib calls; see simcard.h. */
+#include "simcard.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,117 +10,6 @@
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
-
-#define SECOND 1000000000LL
-
-struct card {
-	snd_pcm_ioplug_t io;
-	struct card *next;
-	char *prefix;
-	double ppm, start_us, irq_us;
-	long grain, fifo, queue;
-	int kernel_stamps;
-
-	int pcm_fd, seg_fd, timer_fd;
-	uint64_t first;         /* frame of PREFIX.pcm at which this segment begins */
-
-	int64_t t0;             /* true time of frame 0 of this segment at the DMA pointer; 0 while stopped */
-	double rate;            /* true frames per nanosecond */
-	uint64_t written;       /* end of what the player, or the ring's echo, has put into this segment */
-	int64_t read_at;        /* true time of the latest reading of the pointer */
-	int in_status;          /* delay belongs to that reading */
-	int gone;
-
-	int never_stop, silence, stamp_clock;
-	snd_pcm_uframes_t wake_at;
-
-	uint64_t seen;          /* pointer and ... */
-	snd_pcm_sframes_t seen_delay;
-	int64_t seen_at;        /* ... true time of its last movement, as the kernel would have noted it */
-};
-
-static struct card *cards;
-
-static int64_t true_time(void)
-{
-	struct timespec t;
-	syscall(SYS_clock_gettime, CLOCK_MONOTONIC_RAW, &t);
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static uint64_t round_up(uint64_t n, uint64_t step) { return (n + step - 1) / step * step; }
-
-/* Frames that have passed the card's clock by true time `t`. */
-static uint64_t played(const struct card *c, int64_t t)
-{
-	return c->t0 && t > c->t0 ? (uint64_t)((double)(t - c->t0) * c->rate) : 0;
-}
-
-/* The DMA pointer as the driver reports it. */
-static uint64_t pointer_at(const struct card *c, int64_t t)
-{
-	return c->t0 ? played(c, t) / (uint64_t)c->grain * (uint64_t)c->grain + (uint64_t)c->queue : 0;
-}
-
-/* True time at which the pointer gets to `frame`. */
-static int64_t time_of(const struct card *c, uint64_t frame)
-{
-	uint64_t n = frame > (uint64_t)c->queue ? round_up(frame - (uint64_t)c->queue, (uint64_t)c->grain) : 0;
-	return c->t0 + (int64_t)((double)n / c->rate) + 1;
-}
-
-static size_t frame_bytes(const struct card *c)
-{
-	return (size_t)snd_pcm_format_physical_width(c->io.format) / 8 * c->io.channels;
-}
-
-static off_t offset_of(const struct card *c, uint64_t frame) { return (off_t)((c->first + frame) * frame_bytes(c)); }
-
-static void put(struct card *c, const void *data, uint64_t frames, uint64_t at)
-{
-	if (pwrite(c->pcm_fd, data, frames * frame_bytes(c), offset_of(c, at)) < 0)
-		fprintf(stderr, "simcard: %s.pcm: %s\n", c->prefix, strerror(errno));
-}
-
-/* An underrun without silence_size: the DMA goes round the ring and repeats what it held. */
-static void echo(struct card *c, uint64_t pointer)
-{
-	if (!c->never_stop || c->silence || c->written < c->io.buffer_size)
-		return;
-	char block[4096];
-	uint64_t most = sizeof block / frame_bytes(c);
-	while (c->written < pointer) {
-		uint64_t n = pointer - c->written < most ? pointer - c->written : most;
-		if (n > c->io.buffer_size)
-			n = c->io.buffer_size;
-		memset(block, 0, sizeof block);
-		if (pread(c->pcm_fd, block, n * frame_bytes(c), offset_of(c, c->written - c->io.buffer_size)) < 0)
-			return;
-		put(c, block, n, c->written);
-		c->written += n;
-	}
-}
-
-static void note(struct card *c, const char *line)
-{
-	if (write(c->seg_fd, line, strlen(line)) < 0)
-		fprintf(stderr, "simcard: %s.seg: %s\n", c->prefix, strerror(errno));
-}
-
-static void end_segment(struct card *c, int xrun)
-{
-	if (!c->t0)
-		return;
-	uint64_t n = played(c, true_time());
-	if (!c->never_stop && n > c->written)
-		n = c->written;
-	char line[64];
-	if (ftruncate(c->pcm_fd, offset_of(c, n)) < 0)
-		fprintf(stderr, "simcard: %s.pcm: %s\n", c->prefix, strerror(errno));
-	snprintf(line, sizeof line, "E %llu %d\n", (unsigned long long)n, xrun);
-	note(c, line);
-	c->t0 = 0;
-}
 
 /* Sets the timer to the first period interrupt after which the player may write avail_min frames. */
 static void arm(struct card *c, uint64_t appl_ptr)
@@ -184,19 +42,15 @@ static int unplugged(struct card *c)
 static int card_start(snd_pcm_ioplug_t *io)
 {
 	struct card *c = io->private_data;
-	struct stat s;
-	char line[160];
 	if (unplugged(c))
 		return -ENODEV;
 	c->rate = (double)io->rate * (1.0 + c->ppm * 1e-6) / 1e9;
 	c->t0 = true_time() + (int64_t)(c->start_us * 1e3);
 	c->seen = 0;
 	c->seen_at = c->t0;
-	snprintf(line, sizeof line, "S %lld %.9f %llu %u %s %ld\n", (long long)c->t0, c->rate * 1e9,
-		 (unsigned long long)c->first, io->channels, snd_pcm_format_name(io->format), c->fifo);
-	note(c, line);
-	if (fstat(c->pcm_fd, &s) == 0 && s.st_size < offset_of(c, 0) && ftruncate(c->pcm_fd, offset_of(c, 0)) < 0)
-		return -EIO;
+	int err = begin_segment(c);
+	if (err < 0)
+		return err;
 	arm(c, c->io.appl_ptr);
 	return 0;
 }
@@ -332,7 +186,7 @@ static int card_poll_descriptors(snd_pcm_ioplug_t *io, struct pollfd *pfd, unsig
 
 static int card_close(snd_pcm_ioplug_t *io)
 {
-	struct card *c = io->private_data, **link = &cards;
+	struct card *c = io->private_data, **link = &simcards;
 	end_segment(c, 0);
 	while (*link && *link != c)
 		link = &(*link)->next;
@@ -351,74 +205,6 @@ static const snd_pcm_ioplug_callback_t callbacks = {
 	.close = card_close, .prepare = card_prepare, .delay = card_delay, .sw_params = card_sw_params,
 	.poll_descriptors = card_poll_descriptors, .poll_revents = card_poll_revents,
 };
-
-/* struct snd_pcm_status is opaque in alsa-lib; it is the kernel's, whose beginning never changes. */
-struct status {
-	int state;
-	struct timespec trigger_tstamp, tstamp;
-	unsigned long appl_ptr, hw_ptr;
-	long delay;
-	unsigned long avail, avail_max, overrange;
-	int suspended_state;
-	uint32_t audio_tstamp_data;
-};
-#define REPORT_DELAY (1u << 4)
-
-/* What the host's clock reads at true time `t`, a moment ago. */
-static struct timespec host_time(clockid_t clock, int64_t t)
-{
-	struct timespec h;
-	int64_t best = INT64_MAX, host = 0;
-	for (int i = 0; i < 3 && best > 1000; i++) {
-		int64_t before = true_time();
-		clock_gettime(clock, &h);
-		int64_t after = true_time();
-		if (after - before >= best)
-			continue;
-		best = after - before;
-		host = h.tv_sec * SECOND + h.tv_nsec - (before + after) / 2 + t;
-	}
-	return (struct timespec){ host / SECOND, host % SECOND };
-}
-
-/* When did the kernel see the pointer get to where it is now? At a period interrupt, or only at this call. */
-static int64_t noted_at(const struct card *c, uint64_t pointer)
-{
-	uint64_t period = c->io.period_size, boundary = pointer / period * period;
-	int64_t interrupt = time_of(c, boundary) + (int64_t)(c->irq_us * 1e3);
-	int seen_by_interrupt = interrupt > c->seen_at && interrupt <= c->read_at && pointer_at(c, interrupt) == pointer;
-	return seen_by_interrupt ? interrupt : c->read_at;
-}
-
-int snd_pcm_status(snd_pcm_t *pcm, snd_pcm_status_t *opaque)
-{
-	static int (*next)(snd_pcm_t *, snd_pcm_status_t *);
-	struct status *s = (struct status *)opaque;
-	struct card *c = cards;
-	if (!next)
-		next = (int (*)(snd_pcm_t *, snd_pcm_status_t *))dlsym(RTLD_NEXT, "snd_pcm_status");
-	while (c && c->io.pcm != pcm)
-		c = c->next;
-	if (!c || !c->kernel_stamps)
-		return next(pcm, opaque);
-	int with_delay = (s->audio_tstamp_data & REPORT_DELAY) != 0;
-	c->in_status = 1;
-	int err = next(pcm, opaque);
-	c->in_status = 0;
-	if (c->gone)
-		return -ENODEV;
-	if (err < 0 || !c->t0)
-		return err;
-	snd_pcm_sframes_t ahead = s->delay - (snd_pcm_sframes_t)(s->appl_ptr - s->hw_ptr);
-	if (s->hw_ptr != c->seen)
-		c->seen_at = noted_at(c, s->hw_ptr);
-	else if (with_delay && ahead != c->seen_delay)
-		c->seen_at = c->read_at;
-	c->seen = s->hw_ptr;
-	c->seen_delay = ahead;
-	s->tstamp = host_time(c->stamp_clock, c->seen_at);
-	return 0;
-}
 
 static int number(snd_config_t *n, double *value)
 {
@@ -467,17 +253,6 @@ static int configure(struct card *c, snd_config_t *conf)
 	return c->prefix ? 0 : -EINVAL;
 }
 
-static int open_record(struct card *c)
-{
-	char path[4096];
-	snprintf(path, sizeof path, "%s.pcm", c->prefix);
-	c->pcm_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	snprintf(path, sizeof path, "%s.seg", c->prefix);
-	c->seg_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	c->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	return c->pcm_fd < 0 || c->seg_fd < 0 || c->timer_fd < 0 ? -errno : 0;
-}
-
 static int allow(snd_pcm_ioplug_t *io)
 {
 	static const unsigned int access[] = { SND_PCM_ACCESS_RW_INTERLEAVED, SND_PCM_ACCESS_MMAP_INTERLEAVED };
@@ -522,8 +297,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(simcard)
 		free(c);
 		return err;
 	}
-	c->next = cards;
-	cards = c;
+	c->next = simcards;
+	simcards = c;
 	if ((err = allow(&c->io)) < 0) {
 		snd_pcm_ioplug_delete(&c->io);
 		return err;
