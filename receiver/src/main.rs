@@ -82,7 +82,7 @@ fn run(Run { config, report, wait }: &Run) -> anyhow::Result<ExitCode> {
     follow_hub(config, &interface, state.path(), &status, events)?;
     tell(&status, *report)?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    Room::new(config, interface, audio, status).run(&incoming);
+    Room::new(config, interface, audio, status, state).run(&incoming);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     drop(discovery);
     Ok(ExitCode::SUCCESS)

@@ -17,6 +17,7 @@ use unisono_common::sdp::{self, ReferenceClock};
 use unisono_common::time::{LocalTime, direct_offset_ntp};
 use unisono_host::clock;
 use unisono_host::interface::Interface;
+use unisono_host::state::StateDir;
 
 use crate::audio::{Audio, AudioEvent};
 use crate::discover::Sessions;
@@ -44,6 +45,12 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What is not as it should be is tried again this often.
 const RETRY_NS: i64 = 1_000_000_000;
 
+/// Where the description of the stream played last is kept.
+const REMEMBERED: &str = "stream.sdp";
+
+/// A stream that is remembered and not announced for so long is gone: longer than the longest interval of announcements.
+const REMEMBERED_NS: i64 = 45_000_000_000;
+
 /// Largest chunk that a session is made for, in device frames: 10 ms at 192 kHz.
 const MAX_CHUNK: usize = 1_920;
 
@@ -69,6 +76,13 @@ pub struct Room {
     /// Heard by SAP, and told by the hub.
     announced: Sessions,
     told: HashMap<String, Arc<sdp::Session>>,
+    /// What it played before it was started: announcements are seconds apart, and sound need not wait for one. Nothing
+    /// once it is announced, or has not been for long enough to be gone.
+    remembered: Option<Arc<sdp::Session>>,
+    /// What is remembered for the next start.
+    kept: Option<Arc<sdp::Session>>,
+    state: StateDir,
+    began: LocalTime,
     wanted: Wanted,
     /// What a card that is opened is told first: amplitude and channels.
     gain: f32,
@@ -104,8 +118,17 @@ struct Playing {
 }
 
 impl Room {
-    /// A room whose card is in the hands of `audio`.
-    pub fn new(config: &ReceiverConfig, interface: Interface, audio: Audio, status: Arc<Mutex<Status>>) -> Self {
+    /// A room whose card is in the hands of `audio`, and which remembers in `state` what it played.
+    pub fn new(
+        config: &ReceiverConfig,
+        interface: Interface,
+        audio: Audio,
+        status: Arc<Mutex<Status>>,
+        state: StateDir,
+    ) -> Self {
+        // What can't be read is as good as forgotten.
+        let text = state.read(REMEMBERED).ok().flatten();
+        let remembered = text.and_then(|text| sdp::Session::parse(text.as_bytes()).ok()).map(Arc::new);
         Self {
             interface,
             audio,
@@ -113,6 +136,10 @@ impl Room {
             card_missed: false,
             announced: Vec::new(),
             told: HashMap::new(),
+            kept: remembered.clone(),
+            remembered,
+            state,
+            began: clock::now(),
             wanted: config.stream.clone().map_or(Wanted::Anything, Wanted::Stream),
             gain: config.volume_db.map_or(1.0, |db| linear(db as f32)),
             channels: ChannelMode::default(),
@@ -140,7 +167,10 @@ impl Room {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Sessions(sessions) => self.announced = sessions,
+            Event::Sessions(sessions) => {
+                self.remembered.take_if(|known| sessions.iter().any(|s| s.origin.key() == known.origin.key()));
+                self.announced = sessions;
+            }
             Event::Hub(event) => self.hear(event),
             Event::Audio(AudioEvent::Opened(shape)) => {
                 tracing::info!("playing through {shape}");
@@ -244,6 +274,7 @@ impl Room {
                 None => self
                     .announced
                     .iter()
+                    .chain(&self.remembered)
                     .find(|session| session.stream_id.as_deref() == Some(id) || session.name == *id)
                     .cloned(),
             },
@@ -253,7 +284,8 @@ impl Room {
                 let mut all: Vec<_> =
                     self.announced.iter().chain(self.told.values()).filter(|s| can_follow(s)).collect();
                 all.sort_by(|a, b| a.name.cmp(&b.name));
-                all.iter().find(|s| Some(s.origin.key()) == current).or(all.first()).map(|s| Arc::clone(s))
+                let found = all.iter().find(|s| Some(s.origin.key()) == current).or(all.first());
+                found.map(|s| Arc::clone(s)).or_else(|| self.remembered.clone())
             }
         }
     }
@@ -265,6 +297,7 @@ impl Room {
                 self.audio.order(Command::Session(Some(session)));
                 self.tuned.push(playing);
                 self.lock_status(|status| status.trouble = None);
+                self.remember(description);
             }
             Err(trouble) => {
                 let trouble = format!("\"{}\" can't be played: {trouble}", description.name);
@@ -273,6 +306,15 @@ impl Room {
                     tracing::warn!("{trouble}");
                 }
             }
+        }
+    }
+
+    fn remember(&mut self, description: Arc<sdp::Session>) {
+        if self.kept.as_ref() != Some(&description) {
+            if let Err(error) = self.state.write(REMEMBERED, &description.to_string()) {
+                tracing::warn!("the next start will wait for an announcement: {error}");
+            }
+            self.kept = Some(description);
         }
     }
 
@@ -328,6 +370,7 @@ impl Room {
         if ended || now - self.looked > RETRY_NS {
             // What could not be had (a group, a route) may be there by now.
             self.looked = now;
+            self.remembered.take_if(|_| now - self.began > REMEMBERED_NS);
             self.reconcile();
         }
         let tuned = &self.tuned;

@@ -19,7 +19,8 @@ use crate::servo::{Correction, Servo};
 /// Content on both sides of a place that must be there before playing begins there: what the longest filter reaches.
 const REACH: i64 = 160;
 
-/// The DAC's clock must be known this well before a first sound.
+/// The sender's clock and the DAC's are to be known this well before a first sound.
+const CLOCK_SIGMA_NS: f64 = 15_000.0;
 const DAC_SIGMA_NS: f64 = 5_000.0;
 
 /// The largest payload that is taken from anybody; ours are smaller ([`MAX_PAYLOAD`]), AES67 allows 1440.
@@ -202,12 +203,12 @@ impl Session {
     /// # Errors
     /// what it has to wait for.
     pub(crate) fn begin(&mut self, at: &Chunk) -> Result<(), State> {
-        let since = *self.waiting_since.get_or_insert(at.now);
+        let waited_ns = at.now - *self.waiting_since.get_or_insert(at.now);
         let clock = self.clock.read().ok_or(State::WaitingForClock)?;
-        if clock.sigma_at(at.now) > allowed_sigma_ns(at.now - since) {
+        if clock.sigma_at(at.now) > allowed_sigma_ns(waited_ns, CLOCK_SIGMA_NS) {
             return Err(State::WaitingForClock);
         }
-        if at.dac.sigma_ns(at.first) > DAC_SIGMA_NS {
+        if at.dac.sigma_ns(at.first) > allowed_sigma_ns(waited_ns, DAC_SIGMA_NS) {
             return Err(State::WaitingForCard);
         }
         let start = self.due(at, at.first, &clock);
@@ -288,11 +289,11 @@ impl Session {
     }
 }
 
-/// How well the clock must be known for a first sound. Who waits long enough gets what there is: on bad Wi-Fi a sound
-/// that is 300 us off is better than none.
-fn allowed_sigma_ns(waited_ns: i64) -> f64 {
+/// How well a clock must be known for a first sound: `wanted_ns` at first. Who waits long enough gets what there is: on bad
+/// Wi-Fi, or through a card that tells its position badly, a sound that is 300 us off is better than none.
+fn allowed_sigma_ns(waited_ns: i64, wanted_ns: f64) -> f64 {
     match waited_ns {
-        ..400_000_000 => 15_000.0,
+        ..400_000_000 => wanted_ns,
         ..1_000_000_000 => 100_000.0,
         _ => 500_000.0,
     }
