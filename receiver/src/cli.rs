@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use unisono_common::config::ConfigError;
-use unisono_common::config::receiver::ReceiverConfig;
+use unisono_common::config::receiver::{Quality, ReceiverConfig};
 
 /// Plays what a Unisono sender sends, in step with every other room.
 ///
@@ -23,8 +23,35 @@ struct Arguments {
     /// Wait for a sound card or a network interface that isn't there yet, as a service does, and don't give up.
     #[arg(long)]
     wait: bool,
+    /// How the rate is fitted to the card's, whatever the file says.
+    #[arg(long, value_enum)]
+    quality: Option<QualityName>,
     #[command(subcommand)]
     command: Option<Check>,
+}
+
+/// [`Quality`] by the names that the configuration file has for it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum QualityName {
+    /// A polynomial: cheap, for a Pi Zero.
+    Low,
+    /// A sinc of 128 taps.
+    Normal,
+    /// A sinc of 256 taps.
+    High,
+    /// No resampler: bits are left alone, but at a frame that is dropped or doubled now and then.
+    Slip,
+}
+
+impl From<QualityName> for Quality {
+    fn from(name: QualityName) -> Self {
+        match name {
+            QualityName::Low => Quality::Low,
+            QualityName::Normal => Quality::Normal,
+            QualityName::High => Quality::High,
+            QualityName::Slip => Quality::Slip,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,7 +119,10 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
         read(&file)?;
         return Ok(Command::Checked);
     }
-    let config = arguments.config.as_deref().map_or_else(|| Ok(ReceiverConfig::default()), read)?;
+    let mut config = arguments.config.as_deref().map_or_else(|| Ok(ReceiverConfig::default()), read)?;
+    if let Some(quality) = arguments.quality {
+        config.quality = quality.into();
+    }
     Ok(Command::Run(Box::new(Run { config, report: arguments.report, wait: arguments.wait })))
 }
 
@@ -107,3 +137,6 @@ fn sentence(message: &str) -> String {
     let tip = message.lines().find_map(|line| line.trim().strip_prefix("tip: "));
     format!("{}; {}", paragraph.join(" ").trim_start_matches("error: "), tip.unwrap_or("see --help"))
 }
+
+#[cfg(test)]
+mod tests;
