@@ -15,7 +15,8 @@ use unisono_host::clock;
 
 use self::pcm::{Pcm, PcmError, Wanted};
 use self::samples::Encoder;
-use super::{Card, CardError, PREFERRED_RATE, Shape, latency};
+use super::latency::{self, Key};
+use super::{Card, CardError, PREFERRED_RATE, Shape};
 use crate::pointer::Reading;
 
 /// Depth of the ring that is asked for, in milliseconds; how far it is filled is decided by the playout delay.
@@ -54,7 +55,12 @@ impl AlsaCard {
         let bits = setup.encoding.bits();
         let latency_ns = match latency_us {
             Some(us) => i64::from(us) * 1_000,
-            None => latency::of_card(&names, bits, setup.rate),
+            None => {
+                let driver = pcm.card().and_then(driver).unwrap_or_default();
+                let board = std::fs::read_to_string("/sys/firmware/devicetree/base/model").unwrap_or_default();
+                let key = Key { driver: &driver, card: &names, board: &board, bits, rate: setup.rate };
+                latency::of_card(&key).unwrap_or(0)
+            }
         };
         let description = format!("{device} ({names}), {bits} bits");
         let ring = setup.ring;
@@ -137,6 +143,12 @@ pub fn hush() {
     if let Err(error) = alsa::Output::local_error_handler() {
         tracing::debug!("ALSA's library may print errors of its own: {error}");
     }
+}
+
+/// The kernel driver of a card.
+fn driver(card: i32) -> Option<String> {
+    let info = alsa::Ctl::new(&format!("hw:{card}"), false).ok()?.card_info().ok()?;
+    info.get_driver().ok().map(str::to_owned)
 }
 
 /// The best card there is: an I2S HAT before USB before HDMI; `None` if there is none worth taking.

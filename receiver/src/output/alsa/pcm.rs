@@ -216,24 +216,40 @@ impl Pcm {
 
     /// Names of card and device, for people and for the latency table.
     pub(super) fn names(&self) -> String {
-        let mut info = ptr::null_mut();
-        // SAFETY: `info` is made, filled, read while live, and freed here; the strings in it live as long.
-        unsafe {
-            if sys::snd_pcm_info_malloc(&mut info) < 0 {
-                return String::new();
-            }
-            let mut names = String::new();
-            if sys::snd_pcm_info(self.handle, info) >= 0 {
-                for text in [sys::snd_pcm_info_get_id(info), sys::snd_pcm_info_get_name(info)] {
-                    let text = if text.is_null() { "".into() } else { CStr::from_ptr(text).to_string_lossy() };
-                    if !text.is_empty() && !names.contains(&*text) {
-                        names += if names.is_empty() { "" } else { " " };
-                        names += &text;
-                    }
+        let mut names = String::new();
+        self.with_info(|info| {
+            // SAFETY: `info` is live, and so are the strings in it.
+            for text in unsafe { [sys::snd_pcm_info_get_id(info), sys::snd_pcm_info_get_name(info)] } {
+                // SAFETY: null or a string that ends in a zero.
+                let text = if text.is_null() { "".into() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy() };
+                if !text.is_empty() && !names.contains(&*text) {
+                    names += if names.is_empty() { "" } else { " " };
+                    names += &text;
                 }
             }
+        });
+        names
+    }
+
+    /// The number of the card that the device is on; a plugin may be on none.
+    pub(super) fn card(&self) -> Option<c_int> {
+        let mut card = -1;
+        // SAFETY: `info` is live.
+        self.with_info(|info| card = unsafe { sys::snd_pcm_info_get_card(info) });
+        Some(card).filter(|card| *card >= 0)
+    }
+
+    fn with_info(&self, read: impl FnOnce(*const sys::snd_pcm_info_t)) {
+        let mut info = ptr::null_mut();
+        // SAFETY: `info` is made, filled, read while live, and freed here.
+        unsafe {
+            if sys::snd_pcm_info_malloc(&mut info) < 0 {
+                return;
+            }
+            if sys::snd_pcm_info(self.handle, info) >= 0 {
+                read(info);
+            }
             sys::snd_pcm_info_free(info);
-            names
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `rig accuracy` fills in the table of docs/accuracy.md; `rig --help` tells the rest. Needs root (namespaces), a C
 //! compiler with ALSA's headers, and iproute2; touches no network but its own.
 
+mod offset;
 mod report;
 mod run;
 mod scenes;
@@ -78,6 +79,11 @@ enum Task {
         #[arg(long, default_value_t = 10)]
         times: usize,
     },
+    /// How far apart two real rooms are: a recording with one room's output in the left channel, the other's in the right.
+    Offset {
+        /// WAV, FLAC, ...
+        recording: PathBuf,
+    },
     /// The bare player that `floor` runs in each room.
     #[command(hide = true)]
     Player {
@@ -96,6 +102,9 @@ fn main() -> Result<()> {
     if options.list {
         scenes::all(usize::from(options.rooms)).iter().for_each(|s| println!("{:<10} {}", s.name, s.title));
         return Ok(());
+    }
+    if let Some(Task::Offset { recording }) = &options.command {
+        return offset::measure(recording);
     }
     if let Some(Task::Player { zero, grain }) = options.command {
         return player::play("simcard", &signals::noise(48_000, NOISE_PERIOD, scenes::SEED), zero, grain);
@@ -123,7 +132,7 @@ fn main() -> Result<()> {
         }
         Some(Task::Tone) => tone::measure(&bench),
         Some(Task::Start { times }) => start::measure(&bench, times),
-        Some(Task::Player { .. }) | None => Ok(()),
+        Some(Task::Offset { .. } | Task::Player { .. }) | None => Ok(()),
     }
 }
 
