@@ -82,3 +82,51 @@ fn slip_wants_equal_rates() {
     let error = Resampler::new(Quality::Slip, 44_100, 48_000, 2, 480).expect_err("rates differ").to_string();
     assert!(error.contains("44100 to 48000") && error.contains("rates must agree"), "{error}");
 }
+
+/// Noise and distortion beside a sine of `hertz` that went through a resampler at a constant `step`, against it, in dB.
+fn thd_n_db(quality: Quality, rates: [u32; 2], hertz: f64, step: f64) -> f64 {
+    let mut resampler = Resampler::new(quality, rates[0], rates[1], 2, 480).expect("valid");
+    let frequency = hertz / f64::from(rates[0]);
+    resampler.seek(Position::new(1_000_000, 0.3), content(frequency));
+    let mut heard = Vec::new();
+    for _ in 0..200 {
+        let wanted = resampler.plan(480, resampler.nominal_step() * step, 0.0);
+        let mut input = vec![0.0; wanted * 2];
+        content(frequency)(resampler.input_start(), &mut input);
+        let mut out = vec![0.0; 960];
+        resampler.process(&input, &mut out);
+        heard.extend(out.chunks_exact(2).map(|frame| f64::from(frame[0])));
+    }
+    // The first chunk leads from the nominal step to the other.
+    residual_db(&heard[480..], TAU * frequency * resampler.nominal_step() * step)
+}
+
+/// What is left when the sine that advances by `step` radians a frame is taken away, by least squares.
+fn residual_db(samples: &[f64], step: f64) -> f64 {
+    let basis = |n: usize| (step * n as f64).sin_cos();
+    let (mut ss, mut cc, mut sc, mut ys, mut yc) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for (n, y) in samples.iter().enumerate() {
+        let (s, c) = basis(n);
+        (ss, cc, sc, ys, yc) = (ss + s * s, cc + c * c, sc + s * c, ys + y * s, yc + y * c);
+    }
+    let determinant = ss * cc - sc * sc;
+    let (a, b) = ((ys * cc - yc * sc) / determinant, (yc * ss - ys * sc) / determinant);
+    let rest = |(n, y): (usize, &f64)| {
+        let (s, c) = basis(n);
+        (y - a * s - b * c).powi(2)
+    };
+    let rest = samples.iter().enumerate().map(rest).sum::<f64>() / samples.len() as f64;
+    10.0 * (rest / ((a * a + b * b) / 2.0)).log10()
+}
+
+#[test]
+fn the_resampler_adds_less_than_minus_110_db_at_1_khz() {
+    for quality in [Quality::Low, Quality::Normal, Quality::High] {
+        for (rates, step) in [([48_000; 2], 1.0 + 40e-6), ([48_000; 2], 1.0 - 250e-6), ([44_100, 48_000], 1.0 + 40e-6)]
+        {
+            let added = thd_n_db(quality, rates, 1_000.0, step);
+            println!("{quality:?} {rates:?}, step {step}: {added:.1} dB");
+            assert!(added < -110.0, "{quality:?} {rates:?}, step {step}: {added:.1} dB");
+        }
+    }
+}
