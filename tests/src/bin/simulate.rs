@@ -1,9 +1,10 @@
-//! Simulations in virtual time, printed as tables: `simulate clock`.
+//! Simulations in virtual time, printed as tables: `simulate clock`, `simulate room`,
+//! `simulate resampler`.
 
-use std::io::Write;
+use std::io::Write as _;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use unisono_tests::simulation::clock::report;
+use unisono_tests::simulation::{clock, resampler, room};
 
 /// Runs parts of Unisono in virtual time and prints what they reach.
 #[derive(Parser)]
@@ -23,6 +24,20 @@ enum What {
         #[arg(long, default_value_t = 32)]
         runs: u64,
     },
+    /// Whole rooms: clock, card, servo and resampler together, as a Markdown table.
+    Room {
+        /// The seeds of docs/accuracy.md, or such that nobody has seen.
+        #[arg(long, value_enum, default_value = "fixed")]
+        seeds: Seeds,
+        /// Runs of each row.
+        #[arg(long, default_value_t = 4)]
+        runs: u64,
+        /// Minutes of each run.
+        #[arg(long, default_value_t = 60)]
+        minutes: u32,
+    },
+    /// What the resampler's qualities cost: CPU time for a second of stereo sound, as a Markdown table.
+    Resampler,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -31,20 +46,28 @@ enum Seeds {
     Random,
 }
 
-/// First of the seeds that docs/clock.md was written with.
+/// First of the seeds that the documents were written with.
 const FIRST: u64 = 9000;
 
 fn main() {
-    let What::Clock { seeds, runs } = Arguments::parse().what;
+    match Arguments::parse().what {
+        What::Clock { seeds, runs } => clock::report::table(&choose(seeds, runs), print),
+        What::Room { seeds, runs, minutes } => room::table(&choose(seeds, runs), f64::from(minutes) * 60.0, print),
+        What::Resampler => resampler::table(print),
+    }
+}
+
+fn choose(seeds: Seeds, runs: u64) -> Vec<u64> {
     let first = match seeds {
         Seeds::Fixed => FIRST,
         Seeds::Random => unisono_host::random::number() >> 16,
     };
     println!("seeds {first} to {}\n", first + runs.max(1) - 1);
-    let seeds: Vec<u64> = (first..first + runs.max(1)).collect();
+    (first..first + runs.max(1)).collect()
+}
+
+fn print(line: String) {
     let mut out = std::io::stdout().lock();
-    report::table(&seeds, |line| {
-        // Whoever closed the pipe has seen enough.
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-    });
+    // Whoever closed the pipe has seen enough.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

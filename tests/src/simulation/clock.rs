@@ -11,7 +11,7 @@ use unisono_common::clock::{ClockMap, Filter, Stamp, StampSource};
 use unisono_common::time::{ClockEpoch, LocalTime, MediaTime};
 
 pub mod network;
-mod oscillator;
+pub(super) mod oscillator;
 pub mod report;
 
 use self::network::{Family, Link, Way};
@@ -72,7 +72,15 @@ pub struct Point {
 
 /// Runs a scenario.
 pub fn run(scenario: Scenario, seed: u64) -> Trace {
-    House::new(scenario, seed).run()
+    let mut house = House::new(scenario, seed);
+    let mut trace = Trace::default();
+    let mut t_s = 0.1;
+    while t_s <= scenario.length_s {
+        house.run_until(t_s);
+        trace.points.extend(house.look(t_s));
+        t_s += SAMPLE_S;
+    }
+    trace
 }
 
 const SAMPLE_S: f64 = 0.02;
@@ -85,10 +93,9 @@ enum Happening {
     Request { bytes: [u8; 48] },
     Reply { bytes: [u8; 48] },
     Departed { ticket: Ticket, at: MediaTime },
-    Look,
 }
 
-struct House {
+pub(super) struct House {
     scenario: Scenario,
     random: Random,
     link: Link,
@@ -105,10 +112,10 @@ struct House {
 }
 
 impl House {
-    fn new(scenario: Scenario, seed: u64) -> Self {
+    pub(super) fn new(scenario: Scenario, seed: u64) -> Self {
         let mut random = Random::new(seed, 1);
         let ppm = scenario.ppm.unwrap_or_else(|| random.between(-40.0, 40.0));
-        Self {
+        let mut house = Self {
             scenario,
             link: Link::new(scenario.family, scenario.loss, seed),
             crystal: Oscillator::new(ppm * 1e-6, scenario.length_s, &mut random),
@@ -121,34 +128,35 @@ impl House {
             restarted: false,
             source: if scenario.family == Family::WiredUser { StampSource::User } else { StampSource::Kernel },
             random,
-        }
+        };
+        house.arrange(0.1, Happening::Timer);
+        house
     }
 
-    fn run(mut self) -> Trace {
-        let mut trace = Trace::default();
-        self.arrange(0.1, Happening::Timer);
-        self.arrange(0.1, Happening::Look);
-        while let Some(((t_ns, _), happening)) = self.ahead.pop_first() {
-            let t_s = t_ns as f64 * 1e-9;
-            if t_s > self.scenario.length_s {
-                break;
+    /// Lets everything happen that happens until true time `t_s`. Call in order of time.
+    pub(super) fn run_until(&mut self, t_s: f64) {
+        while let Some(entry) = self.ahead.first_entry() {
+            let at_s = entry.key().0 as f64 * 1e-9;
+            if at_s > t_s {
+                return;
             }
-            if t_s >= FAULT_S && !self.restarted && self.scenario.fault == Some(Fault::Restart) {
+            let happening = entry.remove();
+            if at_s >= FAULT_S && !self.restarted && self.scenario.fault == Some(Fault::Restart) {
                 self.restarted = true;
                 self.server = Server::new(ClockEpoch(2));
             }
             match happening {
-                Happening::Timer => self.timer(t_s),
-                Happening::Request { bytes } => self.request(t_s, &bytes),
-                Happening::Reply { bytes } => self.reply(t_s, &bytes),
+                Happening::Timer => self.timer(at_s),
+                Happening::Request { bytes } => self.request(at_s, &bytes),
+                Happening::Reply { bytes } => self.reply(at_s, &bytes),
                 Happening::Departed { ticket, at } => self.server.handle_sent(ticket, at),
-                Happening::Look => {
-                    trace.points.extend(self.look(t_s));
-                    self.arrange(t_s + SAMPLE_S, Happening::Look);
-                }
             }
         }
-        trace
+    }
+
+    /// The room's newest map of the sender's clock.
+    pub(super) fn map(&self) -> Option<ClockMap> {
+        self.map
     }
 
     fn arrange(&mut self, t_s: f64, happening: Happening) {
@@ -156,11 +164,13 @@ impl House {
         self.ahead.insert(((t_s * 1e9).round() as i64, self.arranged), happening);
     }
 
-    fn local(&self, t_s: f64) -> LocalTime {
+    /// What the room's clock reads at true time `t_s`.
+    pub(super) fn local(&self, t_s: f64) -> LocalTime {
         LocalTime::from_ns((self.crystal.reading(t_s) * 1e9).round() as i64)
     }
 
-    fn media(&self, t_s: f64) -> MediaTime {
+    /// What the sender's clock reads then.
+    pub(super) fn media(&self, t_s: f64) -> MediaTime {
         let restart_ns = if self.restarted { 3e6 } else { 0.0 };
         MediaTime::from_ns(MEDIA_NS as i64 + (t_s * 1e9 + restart_ns).round() as i64)
     }

@@ -4,7 +4,7 @@ use crate::simulation::random::Random;
 
 /// A clock that is off by a few ppm, wanders, and warms up once.
 #[derive(Clone, Debug)]
-pub(super) struct Oscillator {
+pub(crate) struct Oscillator {
     /// What it reads at each multiple of `STEP_S` of true time, in seconds.
     readings: Vec<f64>,
 }
@@ -18,7 +18,7 @@ const THERMAL_S: f64 = 40.0;
 
 impl Oscillator {
     /// A crystal that starts `frequency` off (1e-6 is 1 ppm), for a run of `length_s`.
-    pub(super) fn new(frequency: f64, length_s: f64, random: &mut Random) -> Self {
+    pub(crate) fn new(frequency: f64, length_s: f64, random: &mut Random) -> Self {
         let steps = (length_s / STEP_S) as usize + 200;
         let warms_at_s = random.between(20.0, length_s * 0.6);
         let thermal = if random.chance(0.5) { THERMAL_STEP } else { -THERMAL_STEP };
@@ -35,14 +35,14 @@ impl Oscillator {
     }
 
     /// What the clock reads at true time `t_s`, both in seconds since the start of the run.
-    pub(super) fn reading(&self, t_s: f64) -> f64 {
+    pub(crate) fn reading(&self, t_s: f64) -> f64 {
         let position = (t_s / STEP_S).clamp(0.0, (self.readings.len() - 2) as f64);
         let (index, part) = (position as usize, position - position.floor());
         self.readings[index] + part * (self.readings[index + 1] - self.readings[index])
     }
 
     /// The true time at which it reads `reading_s`.
-    pub(super) fn when(&self, reading_s: f64) -> f64 {
+    pub(crate) fn when(&self, reading_s: f64) -> f64 {
         // Its rate is within a thousandth of 1: three corrections leave nothing.
         (0..3).fold(reading_s, |t_s, _| t_s + (reading_s - self.reading(t_s)))
     }
