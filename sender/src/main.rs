@@ -90,9 +90,10 @@ fn wrong(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(WRONG)
 }
 
-/// `RUST_LOG` says what is logged; the journal stamps its lines by itself.
+/// `RUST_LOG` says what is logged; the journal stamps its lines by itself. What symphonia thinks of a file is not news: we
+/// say ourselves which file is not played and why.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,symphonia=off"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
