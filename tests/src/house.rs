@@ -3,6 +3,9 @@
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use unisono_common::control::Health;
 
 use crate::instruments::{Card, Environment, HostClock, Instruments};
 use crate::namespaces::Network;
@@ -77,6 +80,11 @@ impl House {
         }
     }
 
+    /// Id of its stream.
+    pub fn stream(&self) -> &str {
+        &self.id
+    }
+
     /// Path prefix of what a room's card recorded.
     pub fn record(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -84,7 +92,7 @@ impl House {
 
     /// The sender's configuration file.
     pub fn sender_configuration(&self, stream: &Stream) -> String {
-        let (state, id) = (self.dir.join("state-sender"), &self.id);
+        let (state, id) = (self.sender_state(), &self.id);
         let Stream { format, source, playout_delay_ms } = stream;
         let (interface, clock, http, port) = match self.hosts {
             Hosts::Own { .. } => ("eth0", String::new(), String::new(), String::new()),
@@ -121,13 +129,38 @@ impl House {
         extra: &str,
         environment: Environment,
     ) -> anyhow::Result<Process> {
-        let (state, id) = (self.dir.join(format!("state-r{number}")), &self.id);
         let interface = if self.network().is_some() { "eth0" } else { "lo" };
+        let extra = format!("interface = \"{interface}\"\nhub = \"none\"\n{extra}");
+        self.start_receiver_with(number, device, name, &extra, environment)
+    }
+
+    /// Starts the receiver of room `number` with any output device, interface and hub: those are `extra`'s to say.
+    pub fn start_receiver_with(
+        &self,
+        number: usize,
+        device: &str,
+        name: &str,
+        extra: &str,
+        environment: Environment,
+    ) -> anyhow::Result<Process> {
+        let (state, id) = (self.dir.join(format!("state-r{number}")), &self.id);
         let text = format!(
-            "room = \"r{number}\"\ninterface = \"{interface}\"\nstream = \"{id}\"\nstate_dir = {state:?}\n\
-             hub = \"none\"\n{extra}\n[output]\ndevice = \"{device}\"\n"
+            "room = \"r{number}\"\nstream = \"{id}\"\nstate_dir = {state:?}\n{extra}\n[output]\n\
+             device = \"{device}\"\n"
         );
         self.start("unisono-receiver", name, &format!("r{number}"), &text, environment)
+    }
+
+    /// Asks the sender's hub for something, as `unisono-sender ctl` with these arguments does; what it prints.
+    pub fn ctl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(self.binaries.join("unisono-sender"));
+        let output = command.arg("ctl").arg("--state-dir").arg(self.sender_state()).args(arguments).output()?;
+        anyhow::ensure!(output.status.success(), "ctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn sender_state(&self) -> PathBuf {
+        self.dir.join("state-sender")
     }
 
     /// Starts any program on a host.
@@ -154,10 +187,14 @@ impl House {
     ) -> anyhow::Result<Process> {
         let file = self.dir.join(name).with_extension("toml");
         std::fs::write(&file, text)?;
+        let mut arguments = vec!["--config".into(), file.display().to_string()];
+        if program == "unisono-receiver" {
+            arguments.extend(["--report".into(), "1".into()]);
+        }
         let launch = Launch {
             name,
             program: &self.binaries.join(program),
-            arguments: vec!["--config".into(), file.display().to_string()],
+            arguments,
             environment,
             namespace: None,
             priority: Some(PLAYER_PRIORITY),
@@ -165,6 +202,11 @@ impl House {
         };
         self.launch(launch, host)
     }
+}
+
+/// What a receiver has reported of itself, once a second.
+pub fn reports(receiver: &Process) -> Vec<Health> {
+    receiver.log().lines().filter(|line| line.starts_with('{')).flat_map(serde_json::from_str).collect()
 }
 
 /// The directory that holds Unisono's programs: that of the running program or, for a test, the one above.

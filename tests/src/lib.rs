@@ -2,7 +2,7 @@
 //!
 //! In the order in which a measurement goes:
 //!
-//! - [`signals`]: what is played;
+//! - [`signals`], [`album`]: what is played;
 //! - [`feeder`]: puts it into a sender's pipe;
 //! - [`namespaces`], [`processes`]: hosts on a switch, and programs on them;
 //! - [`instruments`]: what makes a program believe in a host clock that is off, and in a sound card that is;
@@ -17,6 +17,7 @@
 //!
 //! The rig is `cargo run --release -p unisono-tests --bin rig -- --help`.
 
+pub mod album;
 pub mod analysis;
 pub mod feeder;
 pub mod house;

@@ -56,18 +56,34 @@ impl Network {
         ip(None, "link set lo up", &switch)?;
         ip(None, "link add br0 type bridge mcast_snooping 0", &switch)?;
         ip(None, "link set br0 up", &switch)?;
-        let address = |room: usize| if room == 0 { SERVER_ADDRESS.into() } else { format!("10.77.0.{}", 10 + room) };
         for room in 0..=rooms {
             let host = network.add(&house, &if room == 0 { "srv".into() } else { format!("r{room}") })?;
             let port = format!("port{room}");
             ip(None, &format!("link add eth0 type veth peer name {port} netns {switch}"), &host)?;
-            ip(None, &format!("addr add {}/24 brd + dev eth0", address(room)), &host)?;
             ip(None, "link set lo up", &host)?;
-            ip(None, "link set eth0 up", &host)?;
-            ip(None, "route add default via 10.77.0.254", &host)?;
             ip(None, &format!("link set {port} master br0 up"), &switch)?;
+            network.connect(room)?;
         }
         Ok(network)
+    }
+
+    /// Gives a room (or `srv`, which is 0) its address and brings its interface up.
+    pub fn connect(&self, room: usize) -> Result<(), NetworkError> {
+        let address = if room == 0 { SERVER_ADDRESS.into() } else { format!("10.77.0.{}", 10 + room) };
+        ip(None, &format!("addr replace {address}/24 brd + dev eth0"), self.name(room))?;
+        ip(None, "link set eth0 up", self.name(room))?;
+        ip(None, "route replace default via 10.77.0.254", self.name(room))
+    }
+
+    /// Takes a room's interface down, and its address with it: a cable that is not there, a Wi-Fi that is not joined.
+    pub fn disconnect(&self, room: usize) -> Result<(), NetworkError> {
+        ip(None, "link set eth0 down", self.name(room))?;
+        ip(None, "addr flush dev eth0", self.name(room))
+    }
+
+    /// The first name is that of the switch.
+    fn name(&self, room: usize) -> &str {
+        &self.names[room + 1]
     }
 
     fn add(&mut self, house: &str, host: &str) -> Result<String, NetworkError> {
@@ -99,8 +115,7 @@ impl Network {
             "table inet lossy {{ chain input {{ type filter hook input priority 0; \
              iif eth0 numgen random mod 1000 < {per_mille} drop; }}; }}"
         );
-        // The name of room N follows those of the switch, the server and the rooms before it.
-        let run = Command::new("ip").args(["netns", "exec", &self.names[room + 1], "nft", &rule]).output();
+        let run = Command::new("ip").args(["netns", "exec", self.name(room), "nft", &rule]).output();
         finish(run, &format!("nft {rule}"))
     }
 }

@@ -1,4 +1,4 @@
-//! What a simulated card put on its analog output: the reader of `PREFIX.pcm` and `PREFIX.seg`, as `simcard.c` and the
+//! What a simulated card put on its analog output: the reader of `PREFIX.pcm` and `PREFIX.seg`, as the card in `rig/simcard` and the
 //! receiver's `sim:` output write them.
 
 pub(crate) mod interpolate;
@@ -136,6 +136,21 @@ impl Record {
         }
         out.resize(count, 0.0);
         out
+    }
+
+    /// All of the record as 24-bit integers, two channels of it; for records of 24 or 32 bits.
+    pub fn frames(&self) -> Vec<[i32; 2]> {
+        let Samples::File { file, channels, format } = &self.samples else { return vec![] };
+        let bytes = format.bytes();
+        let Some(end) = self.segments.iter().map(|s| s.first + s.frames).max().filter(|_| *channels >= 2 && bytes == 4)
+        else {
+            return vec![];
+        };
+        let mut all = vec![0; end as usize * channels * bytes];
+        let read = read_up_to(file, &mut all, 0);
+        let shift = if *format == SampleFormat::S32 { 8 } else { 0 };
+        let frame = |frame: &[u8]| [word(frame) >> shift, word(&frame[bytes..]) >> shift];
+        all[..read].chunks_exact(channels * bytes).map(frame).collect()
     }
 
     /// What the room's loudspeaker got at true times `t_ns`, and then every 1/`rate` s, `count` times; None where the card

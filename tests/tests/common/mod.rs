@@ -84,6 +84,14 @@ impl Playing {
         truth::wait_for(PATIENCE, heard)
     }
 
+    /// Waits until all rooms sound.
+    pub(crate) fn wait_for_all(&self, names: &[&str], programs: &[&Process]) {
+        for name in names {
+            let logs = || programs.iter().map(|p| p.log()).collect::<Vec<_>>().join("\n");
+            assert!(self.wait_for_sound(name, 0).is_some(), "{name} is silent:\n{}", logs());
+        }
+    }
+
     /// Where each room was, and what the machine did meanwhile.
     pub(crate) fn survey(self, names: &[&str]) -> (Survey, Stalls) {
         drop(self.feeder);
