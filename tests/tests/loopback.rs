@@ -8,23 +8,26 @@ use std::time::Duration;
 
 use common::{IN_STEP_US, PATIENCE, Playing, assert_undamaged, end};
 use unisono_tests::processes::Process;
+use unisono_tests::stalls::judged;
 use unisono_tests::truth;
 
 const BOTH: [&str; 2] = ["u1", "u2"];
 
 #[test]
 fn two_rooms_play_every_frame_in_step() {
-    let playing = Playing::on_loopback("step");
-    let mut sender = playing.start_sender();
-    let (mut one, mut two) = (playing.start_receiver(1, 40.0), playing.start_receiver(2, -30.0));
-    playing.wait_for_all(&BOTH, &[&sender, &one, &two]);
-    truth::pause(Duration::from_secs(5));
-    end(&mut [&mut one, &mut two, &mut sender]);
-    let (survey, stalls) = playing.survey(&BOTH);
-    let verdict = survey.verdict(survey.all_sound_s() + 1.0);
-    assert!(verdict.windows >= 12, "{} windows: {}\n{}\n{}", verdict.windows, sender.log(), one.log(), two.log());
-    assert!(verdict.spread_us.max < IN_STEP_US, "{:?}", verdict.spread_us);
-    assert_undamaged(&survey, survey.all_sound_s() + 1.0, stalls);
+    judged(|| {
+        let playing = Playing::on_loopback("step");
+        let mut sender = playing.start_sender();
+        let (mut one, mut two) = (playing.start_receiver(1, 40.0), playing.start_receiver(2, -30.0));
+        playing.wait_for_all(&BOTH, &[&sender, &one, &two]);
+        truth::pause(Duration::from_secs(5));
+        end(&mut [&mut one, &mut two, &mut sender]);
+        let (survey, stalls) = playing.survey(&BOTH);
+        let verdict = survey.verdict(survey.all_sound_s() + 1.0);
+        assert!(verdict.windows >= 12, "{} windows: {}\n{}\n{}", verdict.windows, sender.log(), one.log(), two.log());
+        assert!(verdict.spread_us.max < IN_STEP_US, "{:?}", verdict.spread_us);
+        assert_undamaged(&survey, survey.all_sound_s() + 1.0, stalls);
+    });
 }
 
 /// Two rooms play, the sender goes as `go` makes it, comes back as `come` makes it, and they play in step again.
@@ -55,39 +58,51 @@ fn goes_and_comes_back(name: &str, go: impl Fn(&Playing, &mut Process), come: im
 
 #[test]
 fn a_sender_that_is_restarted_is_followed_again() {
-    goes_and_comes_back("restart", |_, sender| end(&mut [sender]), |playing, sender| *sender = playing.start_sender());
+    judged(|| {
+        goes_and_comes_back(
+            "restart",
+            |_, sender| end(&mut [sender]),
+            |playing, sender| *sender = playing.start_sender(),
+        );
+    });
 }
 
 #[test]
 fn a_sender_that_died_without_a_word_is_followed_again() {
-    let kill = |_: &Playing, sender: &mut Process| {
-        sender.signal(libc::SIGKILL);
-        assert!(sender.wait(PATIENCE).is_some());
-    };
-    goes_and_comes_back("killed", kill, |playing, sender| *sender = playing.start_sender());
+    judged(|| {
+        let kill = |_: &Playing, sender: &mut Process| {
+            sender.signal(libc::SIGKILL);
+            assert!(sender.wait(PATIENCE).is_some());
+        };
+        goes_and_comes_back("killed", kill, |playing, sender| *sender = playing.start_sender());
+    });
 }
 
 #[test]
 fn a_stream_that_is_paused_is_silent_and_goes_on_in_step() {
-    let order = |playing: &Playing, what: &str| {
-        playing.house.ctl(&[what, playing.house.stream()]).unwrap();
-    };
-    goes_and_comes_back("pause", |p, _| order(p, "pause"), |p, _| order(p, "play"));
+    judged(|| {
+        let order = |playing: &Playing, what: &str| {
+            playing.house.ctl(&[what, playing.house.stream()]).unwrap();
+        };
+        goes_and_comes_back("pause", |p, _| order(p, "pause"), |p, _| order(p, "play"));
+    });
 }
 
 /// Announcements are seconds apart; a room that is started again does not wait for one.
 #[test]
 fn a_room_remembers_what_it_played() {
-    let playing = Playing::on_loopback("again");
-    let (mut sender, mut room) = (playing.start_sender(), playing.start_receiver(1, 0.0));
-    playing.wait_for_all(&["u1"], &[&sender, &room]);
-    end(&mut [&mut room, &mut sender]);
-    let mut room = playing.start_receiver(1, 0.0);
-    // There is nobody to announce anything.
-    let tuned = || (room.log().matches("tuned to").count() >= 2).then_some(());
-    assert!(truth::wait_for(PATIENCE, tuned).is_some(), "{}", room.log());
-    let started_ns = room.started_ns();
-    let mut sender = playing.start_sender();
-    assert!(playing.wait_for_sound("u1", started_ns).is_some(), "{}\n{}", sender.log(), room.log());
-    end(&mut [&mut room, &mut sender]);
+    judged(|| {
+        let playing = Playing::on_loopback("again");
+        let (mut sender, mut room) = (playing.start_sender(), playing.start_receiver(1, 0.0));
+        playing.wait_for_all(&["u1"], &[&sender, &room]);
+        end(&mut [&mut room, &mut sender]);
+        let mut room = playing.start_receiver(1, 0.0);
+        // There is nobody to announce anything.
+        let tuned = || (room.log().matches("tuned to").count() >= 2).then_some(());
+        assert!(truth::wait_for(PATIENCE, tuned).is_some(), "{}", room.log());
+        let started_ns = room.started_ns();
+        let mut sender = playing.start_sender();
+        assert!(playing.wait_for_sound("u1", started_ns).is_some(), "{}\n{}", sender.log(), room.log());
+        end(&mut [&mut room, &mut sender]);
+    });
 }
