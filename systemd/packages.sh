@@ -1,6 +1,7 @@
 # Sourced by ./run and ./test: what a machine needs, and how it gets it.
 BUILD_PACKAGES=(gcc libc6-dev pkg-config libasound2-dev)
-TEST_PACKAGES=(ffmpeg iproute2 procps)
+# mpd, mpc, icecast2 and shairport-sync feed sources in tests, as child processes with configurations of their own.
+TEST_PACKAGES=(ffmpeg icecast2 iproute2 mpc mpd procps shairport-sync)
 
 # Installs the Debian packages that are missing, and says which.
 need_packages() {
@@ -14,7 +15,13 @@ need_packages() {
     local as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo)
     "${as_root[@]}" apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    # Their services are not to start: only the programs are wanted.
+    local policy=/usr/sbin/policy-rc.d
+    [ -e "$policy" ] && policy=
+    [ -z "$policy" ] || printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || local failed=$?
+    [ -z "$policy" ] || "${as_root[@]}" rm -f "$policy"
+    return "${failed:-0}"
 }
 
 need_rust() {

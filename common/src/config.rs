@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 pub mod receiver;
 mod section;
 pub mod sender;
+mod source;
 
 /// TCP port of the sender's web page and API.
 pub const DEFAULT_HTTP_PORT: u16 = 7680;

@@ -21,6 +21,9 @@ const PRIORITY: u8 = 60;
 /// A card that is not there is looked for this often.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Looks at a thread that is to let go, within [`RETRY`].
+const MOST_LOOKS: u32 = 100;
+
 /// What became of the card.
 #[derive(Debug)]
 pub enum AudioEvent {
@@ -37,6 +40,7 @@ pub struct Audio {
     telemetry: Consumer<Telemetry>,
     latest: Telemetry,
     stop: Arc<AtomicBool>,
+    hold: Arc<Hold>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,18 +75,51 @@ impl Audio {
         let told = LocalTime::default();
         let link = Link { commands: commands_out, retired: retired_in, telemetry: telemetry_in, told };
         let stop = Arc::new(AtomicBool::new(false));
-        let worker = Worker { device, config: config.clone(), link: Some(link), stop: Arc::clone(&stop) };
+        let hold = Arc::new(Hold::default());
+        let worker = Worker {
+            device,
+            config: config.clone(),
+            link: Some(link),
+            stop: Arc::clone(&stop),
+            hold: Arc::clone(&hold),
+        };
         let thread = std::thread::Builder::new()
             .name("audio".into())
             .spawn(move || worker.run(first, notify))
             .map_err(|error| CardError::Unfit { device: "audio".into(), reason: format!("no thread: {error}") })?;
-        Ok(Self { commands, retired, telemetry, latest: Telemetry::default(), stop, thread: Some(thread) })
+        Ok(Self { commands, retired, telemetry, latest: Telemetry::default(), stop, hold, thread: Some(thread) })
     }
 
     /// Gives an order. If the thread has not taken the last 64 the order is lost, and said to be.
     pub fn order(&mut self, command: Command) {
         if self.commands.push(command).is_err() {
             tracing::warn!("the audio thread takes no orders: an order is lost");
+        }
+    }
+
+    /// Lets go of the card, if it has it; nothing plays until [`take_back`](Self::take_back). Waits until that is done,
+    /// which takes no longer than a chunk.
+    pub fn release(&mut self) {
+        self.hold.wanted.store(true, Ordering::Release);
+        self.hold.leave.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+        for _ in 0..MOST_LOOKS {
+            if self.hold.done.load(Ordering::Acquire) {
+                return;
+            }
+            std::thread::sleep(RETRY / MOST_LOOKS);
+        }
+        tracing::warn!("the audio thread does not let go of the card");
+    }
+
+    /// Opens the card again, which is told as [`AudioEvent::Opened`].
+    pub fn take_back(&mut self) {
+        self.hold.leave.store(false, Ordering::Release);
+        self.hold.wanted.store(false, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
         }
     }
 
@@ -101,6 +138,7 @@ impl Audio {
 impl Drop for Audio {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.hold.leave.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             let _ = thread.join();
@@ -114,6 +152,18 @@ struct Worker {
     /// Always there, but while cpal's callback has it.
     link: Option<Link>,
     stop: Arc<AtomicBool>,
+    hold: Arc<Hold>,
+}
+
+/// That the card is to be let go of.
+#[derive(Debug, Default)]
+struct Hold {
+    /// It is to be closed, and not to be opened again.
+    wanted: AtomicBool,
+    /// The thread is to stop playing: to let go, or for good.
+    leave: AtomicBool,
+    /// It is closed.
+    done: AtomicBool,
 }
 
 impl Worker {
@@ -124,6 +174,13 @@ impl Worker {
         realtime::prefault_stack();
         let mut card = first;
         while !self.stop.load(Ordering::Relaxed) {
+            let hold = self.hold.wanted.load(Ordering::Acquire);
+            self.hold.done.store(hold, Ordering::Release);
+            if hold {
+                card = None;
+                std::thread::park_timeout(RETRY);
+                continue;
+            }
             if let Err(error) = self.play(card.take(), &notify) {
                 self.forget_orders();
                 notify(AudioEvent::Lost(error));
@@ -137,7 +194,7 @@ impl Worker {
         if let OutputDevice::Cpal(name) = &self.device {
             let Some(link) = self.link.take() else { return Ok(()) };
             let (link, done) =
-                cpal::run(name, &self.config, link, &self.stop, |shape| notify(AudioEvent::Opened(shape)));
+                cpal::run(name, &self.config, link, &self.hold.leave, |shape| notify(AudioEvent::Opened(shape)));
             self.link = Some(link);
             return done;
         }
@@ -148,7 +205,7 @@ impl Worker {
         self.forget_orders();
         notify(AudioEvent::Opened(card.shape().clone()));
         match &mut self.link {
-            Some(link) => drive::run(&mut *card, self.config.buffer_ms, link, &self.stop),
+            Some(link) => drive::run(&mut *card, self.config.buffer_ms, link, &self.hold.leave),
             None => Ok(()),
         }
     }

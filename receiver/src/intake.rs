@@ -5,10 +5,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use rtrb::Producer;
+use unisono_common::format::Depth;
 use unisono_common::rtp;
 use unisono_common::sequence::Extender;
 use unisono_common::time::LocalTime;
@@ -37,6 +38,8 @@ pub struct Address {
     pub source: Option<IpAddr>,
     /// RTP payload type.
     pub payload_type: u8,
+    /// Depth of its samples.
+    pub depth: Depth,
 }
 
 /// What arrived; all since the thread began.
@@ -52,6 +55,8 @@ pub struct Arrived {
     pub malformed: u64,
     /// Packets that found the audio thread's queue full.
     pub refused: u64,
+    /// When the last packet came that was not silent.
+    pub sound: Option<LocalTime>,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +66,8 @@ struct Counts {
     foreign: AtomicU64,
     malformed: AtomicU64,
     refused: AtomicU64,
+    /// Local time in nanoseconds; 0 before the first.
+    sound_ns: AtomicI64,
 }
 
 /// The running thread; dropping it leaves the group.
@@ -99,6 +106,7 @@ impl Intake {
             packets,
             counts: Arc::clone(&counts),
             payload_type: address.payload_type,
+            depth: address.depth,
             source: None,
             sequence: Extender::default(),
             first: None,
@@ -118,6 +126,7 @@ impl Intake {
             foreign: read(&counts.foreign),
             malformed: read(&counts.malformed),
             refused: read(&counts.refused),
+            sound: Some(counts.sound_ns.load(Ordering::Relaxed)).filter(|ns| *ns != 0).map(LocalTime::from_ns),
         }
     }
 }
@@ -136,12 +145,20 @@ struct Worker {
     packets: Producer<Packet>,
     counts: Arc<Counts>,
     payload_type: u8,
+    depth: Depth,
     source: Option<Source>,
     sequence: Extender,
     /// First extended sequence number of this source; `None` before its first packet.
     first: Option<i64>,
     /// Packets expected of earlier sources.
     counted: u64,
+}
+
+/// Whether a payload has anything in it beyond the noise of a good input: more than -72 dB of full scale.
+fn sounds(depth: Depth, payload: &[u8]) -> bool {
+    // The upper two bytes of a sample tell.
+    let loud = |sample: &[u8]| i16::from_be_bytes([sample[0], sample[1]]).unsigned_abs() > 8;
+    payload.chunks_exact(depth.bytes()).any(loud)
 }
 
 /// Whom we listen to. Two senders of one stream would otherwise be heard in turns.
@@ -189,6 +206,9 @@ impl Worker {
             return true;
         }
         self.count(packet.header.sequence);
+        if sounds(self.depth, packet.payload) {
+            self.counts.sound_ns.store(arrival.as_ns(), Ordering::Relaxed);
+        }
         let mut out = Packet {
             timestamp: packet.header.timestamp,
             length: packet.payload.len() as u16,

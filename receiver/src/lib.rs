@@ -18,6 +18,7 @@ pub mod cli;
 pub mod dac;
 pub mod discover;
 pub mod hub;
+pub mod idle;
 pub mod intake;
 pub mod jitter;
 pub mod mix;

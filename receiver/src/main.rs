@@ -23,6 +23,7 @@ use unisono_receiver::audio::Audio;
 use unisono_receiver::cli::{self, CliError, Command, Run};
 use unisono_receiver::discover::Discovery;
 use unisono_receiver::hub::{self, HubSettings};
+use unisono_receiver::idle::Hooks;
 use unisono_receiver::room::{Event, Room};
 use unisono_receiver::status::Status;
 
@@ -78,11 +79,12 @@ fn run(Run { config, report, wait }: &Run) -> anyhow::Result<ExitCode> {
         Ok(discovery) => discovery,
         Err(error) => return Ok(wrong(&error)),
     };
+    let hooks = Hooks::new(&config.idle, config.room.as_deref().unwrap_or_default()).context("hooks")?;
     let status = Arc::new(Mutex::new(Status::default()));
     follow_hub(config, &interface, state.path(), &status, events)?;
     tell(&status, *report)?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    Room::new(config, interface, audio, status, state).run(&incoming);
+    Room::new(config, interface, audio, hooks, status, state).run(&incoming);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     drop(discovery);
     Ok(ExitCode::SUCCESS)

@@ -22,6 +22,7 @@ use unisono_host::state::StateDir;
 use crate::audio::{Audio, AudioEvent};
 use crate::discover::Sessions;
 use crate::hub;
+use crate::idle::{Change, Hooks, Idleness};
 use crate::intake::{Address, Intake};
 use crate::mix::ChannelMode;
 use crate::output::Shape;
@@ -93,6 +94,14 @@ pub struct Room {
     tuned: Vec<Playing>,
     clocks: HashMap<SocketAddr, Arc<TimeClient>>,
     sessions_made: u64,
+    /// Whether there is anything to play, and who is told.
+    idleness: Idleness,
+    hooks: Hooks,
+    release_card: bool,
+    /// What the card was before it was let go of.
+    released: Option<Shape>,
+    /// While the card is let go of: the stream that it waits for.
+    watched: Option<Watched>,
     /// When it was last seen to that what plays is what should.
     looked: LocalTime,
     status: Arc<Mutex<Status>>,
@@ -117,12 +126,20 @@ struct Playing {
     clock: Arc<TimeClient>,
 }
 
+/// A stream that is listened to for its first sound, and its clock, so that both are at hand then.
+struct Watched {
+    description: Arc<sdp::Session>,
+    intake: Intake,
+    clock: Arc<TimeClient>,
+}
+
 impl Room {
     /// A room whose card is in the hands of `audio`, and which remembers in `state` what it played.
     pub fn new(
         config: &ReceiverConfig,
         interface: Interface,
         audio: Audio,
+        hooks: Hooks,
         status: Arc<Mutex<Status>>,
         state: StateDir,
     ) -> Self {
@@ -148,6 +165,11 @@ impl Room {
             tuned: Vec::new(),
             clocks: HashMap::new(),
             sessions_made: 0,
+            idleness: Idleness::new(config.idle.after_s),
+            hooks,
+            release_card: config.idle.release_card,
+            released: None,
+            watched: None,
             looked: clock::now(),
             status,
         }
@@ -172,6 +194,8 @@ impl Room {
                 self.announced = sessions;
             }
             Event::Hub(event) => self.hear(event),
+            // It was let go of while it was being opened.
+            Event::Audio(AudioEvent::Opened(_)) if self.released.is_some() => {}
             Event::Audio(AudioEvent::Opened(shape)) => {
                 tracing::info!("playing through {shape}");
                 self.tuned.clear();
@@ -198,7 +222,12 @@ impl Room {
         match event {
             hub::Event::Orders(orders) => self.obey(orders.sane()),
             hub::Event::Streams(streams) => {
-                self.told = streams.iter().filter_map(described).collect();
+                let ordered = match &self.wanted {
+                    Wanted::Stream(id) => self.told.remove_entry(id),
+                    _ => None,
+                };
+                // What was ordered with a description of its own stays known, whether it is on the list or not.
+                self.told = ordered.into_iter().chain(streams.iter().filter_map(described)).collect();
             }
             hub::Event::Identify => self.audio.order(Command::Chirp),
             hub::Event::Connected { hub, address } => tracing::info!("hub \"{hub}\" at {address} has this room"),
@@ -296,6 +325,7 @@ impl Room {
                 tracing::info!("tuned to \"{}\", {}", description.name, description.format);
                 self.audio.order(Command::Session(Some(session)));
                 self.tuned.push(playing);
+                self.watched = None;
                 self.lock_status(|status| status.trouble = None);
                 self.remember(description);
             }
@@ -318,21 +348,66 @@ impl Room {
         }
     }
 
-    fn make(&mut self, description: &Arc<sdp::Session>) -> anyhow::Result<(Playing, Box<Session>)> {
-        let Some(shape) = &self.shape else { anyhow::bail!("the sound card is not there") };
+    /// The clock that a stream is played by.
+    fn clock(&mut self, description: &sdp::Session) -> anyhow::Result<Arc<TimeClient>> {
         let Some(ReferenceClock::Ntp(server)) = description.reference_clock else {
             anyhow::bail!("its description names no clock that can be followed (a=ts-refclk:ntp=)");
         };
-        let (producer, consumer) = RingBuffer::new(QUEUE);
-        let clock = match self.clocks.get(&server) {
-            Some(clock) => Arc::clone(clock),
-            None => {
-                let config =
-                    TimeClientConfig { server, interface: Some(self.interface.clone()), priority: CLOCK_PRIORITY };
-                Arc::new(timeclient::spawn(config)?)
-            }
-        };
+        if let Some(clock) = self.clocks.get(&server) {
+            return Ok(Arc::clone(clock));
+        }
+        let config = TimeClientConfig { server, interface: Some(self.interface.clone()), priority: CLOCK_PRIORITY };
+        let clock = Arc::new(timeclient::spawn(config)?);
         self.clocks.insert(server, Arc::clone(&clock));
+        Ok(clock)
+    }
+
+    /// Tells whoever wants to know that there is something to play, or nothing; and lets go of the card, or takes it
+    /// back.
+    fn note_sound(&mut self, now: LocalTime) {
+        let heard = match &self.watched {
+            Some(watched) => watched.intake.counts().sound,
+            None => self.tuned.last().and_then(|playing| playing.intake.counts().sound),
+        };
+        let Some(change) = self.idleness.note(heard.filter(|_| self.gain > 0.0), now) else { return };
+        self.hooks.run(change);
+        match change {
+            Change::Idles if self.release_card && self.shape.is_some() => {
+                tracing::info!("nothing to play: the card is let go of");
+                self.audio.release();
+                self.released = self.shape.take();
+                self.tuned.clear();
+                self.watch();
+            }
+            Change::Plays if self.released.is_some() => {
+                self.released = None;
+                self.audio.take_back();
+            }
+            _ => {}
+        }
+    }
+
+    /// Listens to what is wanted while the card is let go of.
+    fn watch(&mut self) {
+        let wanted = self.find();
+        if self.watched.as_ref().map(|watched| &watched.description) == wanted.as_ref() {
+            return;
+        }
+        self.watched = None;
+        let Some(description) = wanted else { return };
+        // Its packets are counted and left: nobody takes them.
+        let (producer, _) = RingBuffer::new(1);
+        let clock = self.clock(&description);
+        let intake = Intake::spawn(&address(&description), &self.interface, producer);
+        if let (Ok(clock), Ok(intake)) = (clock, intake) {
+            self.watched = Some(Watched { description, intake, clock });
+        }
+    }
+
+    fn make(&mut self, description: &Arc<sdp::Session>) -> anyhow::Result<(Playing, Box<Session>)> {
+        let Some(shape) = self.shape.clone() else { anyhow::bail!("the sound card is not there") };
+        let clock = self.clock(description)?;
+        let (producer, consumer) = RingBuffer::new(QUEUE);
         self.sessions_made += 1;
         let rate = description.format.rate;
         let config = SessionConfig {
@@ -345,26 +420,24 @@ impl Room {
             max_chunk: (shape.rate as usize / 100).min(MAX_CHUNK),
         };
         let session = Box::new(Session::new(&config, consumer, Box::new(Follow(clock.reader())))?);
-        let address = Address {
-            group: SocketAddr::new(description.address, description.port),
-            source: description.source,
-            payload_type: description.payload_type,
-        };
-        let intake = Intake::spawn(&address, &self.interface, producer)?;
+        let intake = Intake::spawn(&address(description), &self.interface, producer)?;
         let playing = Playing { id: config.id, description: Arc::clone(description), intake, clock };
         Ok((playing, session))
     }
 
     /// Cleans up after sessions that are done with, and tells how things are.
     fn look(&mut self) {
-        let Self { audio, tuned, clocks, .. } = self;
+        let Self { audio, tuned, clocks, watched, .. } = self;
         let mut ended = false;
         let telemetry = *audio.poll(|id| {
             tuned.retain(|playing| playing.id != id);
             ended = true;
         });
         if ended {
-            clocks.retain(|_, clock| tuned.iter().any(|playing| Arc::ptr_eq(&playing.clock, clock)));
+            let watched = watched.as_ref().map(|watched| &watched.clock);
+            let used = tuned.iter().map(|playing| &playing.clock).chain(watched);
+            let used: Vec<_> = used.cloned().collect();
+            clocks.retain(|_, clock| used.iter().any(|used| Arc::ptr_eq(used, clock)));
         }
         let now = clock::now();
         if ended || now - self.looked > RETRY_NS {
@@ -372,19 +445,35 @@ impl Room {
             self.looked = now;
             self.remembered.take_if(|_| now - self.began > REMEMBERED_NS);
             self.reconcile();
+            if self.released.is_some() {
+                self.watch();
+            }
         }
+        self.note_sound(now);
         let tuned = &self.tuned;
         let tuned = tuned.last().map(|playing| Tuned {
             description: Arc::clone(&playing.description),
             clock: playing.clock.status(),
             arrived: playing.intake.counts(),
         });
-        let (shape, searching) = (self.shape.clone(), self.wanted != Wanted::Nothing);
+        // A card that was let go of is no card that is missing.
+        let shape = self.shape.clone().or_else(|| self.released.clone());
+        let searching = self.wanted != Wanted::Nothing && self.released.is_none();
         self.lock_status(|status| status.update(shape, searching, tuned, telemetry));
     }
 
     fn lock_status<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
         change(&mut self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+/// Where a stream's packets are found.
+fn address(description: &sdp::Session) -> Address {
+    Address {
+        group: SocketAddr::new(description.address, description.port),
+        source: description.source,
+        payload_type: description.payload_type,
+        depth: description.format.depth,
     }
 }
 

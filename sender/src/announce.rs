@@ -70,13 +70,12 @@ pub struct Announcer {
 const DELETIONS: u32 = 3;
 
 impl Announcer {
-    /// Opens the sockets; nothing is sent yet. `outdated` are descriptions announced by an earlier run.
+    /// Opens the sockets; nothing is sent yet.
     pub fn open(
         interface: &Interface,
         origin: Ipv4Addr,
         ttl: u8,
         streams: Streams,
-        outdated: Vec<String>,
         now: LocalTime,
     ) -> Result<Self, MulticastError> {
         let options = SendOptions { source_port: 0, ttl, dscp: 0 };
@@ -87,9 +86,20 @@ impl Announcer {
             receiver: MulticastReceiver::join(listen, interface)?,
             origin,
             rhythm: Rhythm::new(now),
-            outdated: outdated.into_iter().map(|sdp| (sdp, DELETIONS)).collect(),
+            outdated: Vec::new(),
             off: Vec::new(),
         })
+    }
+
+    /// There is a new stream: whoever listens should learn of it soon.
+    pub fn hurry(&mut self, now: LocalTime) {
+        self.rhythm = Rhythm::new(now);
+    }
+
+    /// Takes back a description that no longer holds.
+    pub fn retire(&mut self, sdp: String) {
+        send(&self.sender, self.origin, Kind::Deletion, &sdp, &ALL_GROUPS);
+        self.outdated.push((sdp, DELETIONS - 1));
     }
 
     /// Sends what is due and reads what has come in. To be called about once a second.
@@ -102,7 +112,8 @@ impl Announcer {
         self.outdated.retain(|(_, left)| *left > 0);
         let groups = self.rhythm.due(now);
         if !groups.is_empty() {
-            for (_, on_air) in self.streams.on_air().filter(|(_, on_air)| on_air.is_on()) {
+            let on_air = self.streams.on_air();
+            for on_air in on_air.iter().filter_map(|stream| stream.on_air.as_ref()).filter(|on_air| on_air.is_on()) {
                 send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp, &groups);
             }
         }
@@ -111,7 +122,8 @@ impl Announcer {
 
     /// What was switched off is deleted, what was switched on is announced at once.
     fn follow_switches(&mut self) {
-        for (stream, on_air) in self.streams.on_air() {
+        for stream in self.streams.on_air() {
+            let Some(on_air) = &stream.on_air else { continue };
             let was_off = self.off.contains(&stream.id);
             if was_off && on_air.is_on() {
                 self.off.retain(|id| *id != stream.id);
@@ -126,7 +138,7 @@ impl Announcer {
 
     /// Tells everybody that all streams are gone. To be called three times at the end.
     pub fn delete(&self) {
-        for (_, on_air) in self.streams.on_air() {
+        for on_air in self.streams.on_air().iter().filter_map(|stream| stream.on_air.as_ref()) {
             send(&self.sender, self.origin, Kind::Deletion, &on_air.sdp, &ALL_GROUPS);
         }
     }
@@ -136,7 +148,8 @@ impl Announcer {
         for _ in 0..READ_AT_ONCE {
             let Ok(Some(received)) = self.receiver.receive(&mut buffer) else { return };
             let Some(session) = announced_session(&buffer[..received.len]) else { continue };
-            for (stream, on_air) in self.streams.on_air() {
+            for stream in self.streams.on_air() {
+                let Some(on_air) = &stream.on_air else { continue };
                 if let Some(text) = conflict(&session, &stream.id, on_air.group, &on_air.sdp)
                     && on_air.note_conflict(text.clone(), now)
                 {

@@ -4,6 +4,7 @@
 //! - [`door`]: who may look and who may change;
 //! - [`problem`]: errors on the wire (RFC 9457);
 //! - [`rooms`], [`streams`], [`library`], [`queue`], [`groups`], [`scenes`], [`session`]: the resources;
+//! - [`announce`]: a sound file for rooms;
 //! - [`events`]: the house as server-sent events;
 //! - [`metrics`]: for Prometheus;
 //! - [`page`]: the web page itself;
@@ -11,6 +12,7 @@
 //!
 //! The OpenAPI document is made from these handlers and their types; `docs/openapi.json` is checked to be the same.
 
+pub mod announce;
 pub mod door;
 pub mod events;
 pub mod groups;
@@ -101,6 +103,8 @@ fn pretty(document: &utoipa::openapi::OpenApi) -> String {
 }
 
 fn routes() -> OpenApiRouter<Api> {
+    let limit = axum::extract::DefaultBodyLimit::max(announce::MAX_FILE);
+    let announcements = OpenApiRouter::new().routes(routes!(announce::announce)).layer(limit);
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(house))
         .routes(routes!(health))
@@ -112,9 +116,11 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(rooms::admit))
         .routes(routes!(rooms::subscriptions, rooms::patch_everywhere))
         .routes(routes!(rooms::patch))
+        .merge(announcements)
         .routes(routes!(streams::list))
         .routes(routes!(streams::one, streams::change))
         .routes(routes!(streams::playback, streams::act))
+        .routes(routes!(streams::reload))
         .routes(routes!(queue::list, queue::add, queue::clear))
         .routes(routes!(queue::reorder, queue::remove))
         .routes(routes!(queue::play))

@@ -36,6 +36,12 @@ enum Other {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Prints the audio_output blocks that let MPD write into the pipes of a configuration file, for its mpd.conf.
+    MpdConf {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Shows how the house is, live.
     Watch(Watch),
     /// Asks the hub for something.
@@ -55,8 +61,8 @@ enum Other {
 /// What is to be done.
 #[derive(Debug)]
 pub enum Command {
-    /// Send.
-    Run(SenderConfig),
+    /// Send, as configured, by this file if there is one.
+    Run(Box<SenderConfig>, Option<PathBuf>),
     /// Nothing more: the file was checked and is right.
     Checked,
     /// Show how the house is.
@@ -95,6 +101,7 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
     })?;
     match arguments.command {
         Some(Other::CheckConfig { file }) => return read(&file).map(|_| Command::Checked),
+        Some(Other::MpdConf { file }) => return Err(CliError::Shown(mpd_conf(&file)?)),
         Some(Other::Watch(watch)) => return Ok(Command::Watch(watch)),
         Some(Other::Ctl { hub, request }) => return Ok(Command::Ctl(hub, request)),
         Some(Other::Completions { shell }) => return Err(CliError::Shown(completions(shell))),
@@ -103,18 +110,44 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
     let mut config = arguments.config.as_deref().map_or_else(|| Ok(SenderConfig::default()), read)?;
     if let Some(music_dir) = arguments.music_dir {
         if config.streams != SenderConfig::default().streams {
-            let file = arguments.config.unwrap_or_default();
+            let file = arguments.config.clone().unwrap_or_default();
             return Err(CliError::Usage(format!("{} lists streams already: leave MUSIC_DIR out", file.display())));
         }
         config.streams = vec![StreamConfig::new("music", SourceConfig::library(music_dir))];
     }
-    Ok(Command::Run(config))
+    Ok(Command::Run(Box::new(config), arguments.config))
 }
 
 fn completions(shell: Shell) -> String {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "unisono-sender", &mut text);
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The blocks for mpd.conf, one for each pipe.
+fn mpd_conf(file: &Path) -> Result<String, CliError> {
+    let config = read(file)?;
+    let pipes = config.streams.iter().filter_map(|stream| match &stream.source {
+        SourceConfig::Pipe { path, format, .. } => Some((&stream.name, path, format)),
+        _ => None,
+    });
+    // A path is taken from where the sender runs; MPD runs elsewhere.
+    let blocks: Vec<String> = pipes
+        .map(|(name, path, format)| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            let text = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            format!(
+                "audio_output {{\n    type       \"fifo\"\n    name       \"{}\"\n    path       \"{}\"\n    \
+                 format     \"{format}\"\n    mixer_type \"none\"\n}}\n",
+                text(name),
+                text(&path.to_string_lossy()),
+            )
+        })
+        .collect();
+    match blocks.is_empty() {
+        true => Err(CliError::Usage(format!("{}: no stream has a source of type \"pipe\"", file.display()))),
+        false => Ok(blocks.join("\n")),
+    }
 }
 
 fn read(file: &Path) -> Result<SenderConfig, CliError> {

@@ -5,10 +5,13 @@
 //! its error is noise and never distortion. The resampler runs on across blocks of the same [`Shape`]: an album that
 //! was cut into tracks converts to exactly what the uncut recording converts to.
 
+mod bridge;
 mod channels;
 mod dither;
 mod resample;
+mod stretch;
 
+pub use bridge::Bridge;
 pub use channels::{Layout, MAX_CHANNELS, Speaker};
 pub use dither::{Quantiser, Rng};
 
@@ -118,6 +121,11 @@ impl Converter {
     /// Forgets what the resampler holds: the next block does not follow the last one.
     pub fn reset(&mut self) {
         self.shape = None;
+    }
+
+    /// Whether the last block was moved bit for bit.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.path, Path::Exact { .. })
     }
 
     /// Samples that went beyond full scale so far, and were held there.

@@ -35,6 +35,8 @@ pub enum Request {
     Rooms,
     /// Lists the streams.
     Streams,
+    /// Reads the configuration file anew; streams that are the same in it play on.
+    Reload,
     /// Lists the groups.
     Groups,
     /// Lists the scenes.
@@ -221,6 +223,7 @@ pub fn run(hub: &Where, request: &Request) -> Result<String, ClientError> {
         (false, Request::Library { scan: false }) => lines(&answer),
         (false, Request::Queue { change: Some(QueueRequest::Player { .. }), .. }) => lines(&answer),
         (false, Request::Queue { change: None, .. }) => table(&answer, &["entry", "title", "artist", "album", "id"]),
+        (false, Request::Reload) => format!("{answer:#}\n"),
         (false, Request::Link) => format!("{}{}\n", house.base(), shown(&answer["path"])),
         (false, _) => String::new(),
     })
@@ -241,6 +244,7 @@ impl House {
         match request {
             Request::Rooms => Ok(self.view["rooms"].clone()),
             Request::Streams => Ok(self.view["streams"].clone()),
+            Request::Reload => self.post("reload", None),
             Request::Groups => Ok(self.view["groups"].clone()),
             Request::Scenes => Ok(self.view["scenes"].clone()),
             Request::Patch { room, stream } => self.patch(room, stream),

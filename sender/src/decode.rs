@@ -9,7 +9,7 @@ mod mp4;
 mod opus;
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDe
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Track, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{TimeBase, Timestamp};
@@ -110,13 +110,30 @@ impl AudioFile {
     fn open_uncontained(path: &Path) -> Result<Self, FileError> {
         let mut file = open_regular(path)?;
         let edit = mp4::Edit::read(&mut file);
-        let source = MediaSourceStream::new(Box::new(file), Default::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
             hint.with_extension(extension);
         }
+        Self::begin(Box::new(file), &hint, edit)
+    }
+
+    /// Finds the audio in what can only be read onwards: a station, a download.
+    pub fn from_stream(
+        stream: Box<dyn Read + Send + Sync>,
+        mime: Option<&str>,
+        extension: Option<&str>,
+    ) -> Result<Self, FileError> {
+        let mut hint = Hint::new();
+        mime.map(|mime| hint.mime_type(mime));
+        extension.map(|extension| hint.with_extension(extension));
+        contained(|| Self::begin(Box::new(ReadOnlySource::new(stream)), &hint, None))
+            .unwrap_or_else(|panic| Err(FileError::Panicked(panic)))
+    }
+
+    fn begin(source: Box<dyn MediaSource>, hint: &Hint, edit: Option<mp4::Edit>) -> Result<Self, FileError> {
+        let source = MediaSourceStream::new(source, Default::default());
         let reader = symphonia::default::get_probe()
-            .probe(&hint, source, FormatOptions::default(), MetadataOptions::default())
+            .probe(hint, source, FormatOptions::default(), MetadataOptions::default())
             .map_err(|error| match error {
                 SymphoniaError::IoError(e) if e.kind() != io::ErrorKind::UnexpectedEof => FileError::Io(e),
                 error => FileError::Unrecognised(error),

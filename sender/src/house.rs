@@ -160,10 +160,17 @@ impl House {
         }
     }
 
-    /// What a room should do; `None` while it waits at the door. `sdp` gives a stream's description while it is there.
-    pub fn orders(&self, room: &str, sdp: impl Fn(&str) -> Option<String>) -> Option<Orders> {
+    /// What a room should do; `None` while it waits at the door. `sdp` gives a stream's description while it is there,
+    /// and `idle` says that it has been silent for long.
+    pub fn orders(
+        &self,
+        room: &str,
+        sdp: impl Fn(&str) -> Option<String>,
+        idle: impl Fn(&str) -> bool,
+    ) -> Option<Orders> {
         let room = self.rooms.get(room).filter(|room| room.admission == Admission::LetIn)?;
-        let stream = room.stream.as_ref().filter(|id| !self.disabled.contains(*id));
+        let off = |id: &str| self.disabled.contains(id);
+        let stream = room.choice(|id| off(id) || idle(id)).filter(|id| !off(id));
         Some(Orders {
             serial: 0,
             // A stream that is not there has no description: the room waits for it in silence.

@@ -7,12 +7,13 @@
 pub mod catalogue;
 mod heard;
 mod own;
+pub mod page;
 pub mod presence;
 pub mod run;
 mod spread;
 pub mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,6 +79,8 @@ struct Inner {
     keys: Keys,
     catalogue: Box<dyn Catalogue>,
     store: Store,
+    /// One announcement at a time.
+    pager: page::Pager,
     notes: broadcast::Sender<Note>,
     state: Mutex<State>,
 }
@@ -90,6 +93,10 @@ struct State {
     spreads: Spreads,
     /// Keys of rooms that were turned away, and when.
     turned_away: VecDeque<(String, LocalTime)>,
+    /// Ids of streams that have been silent for long.
+    idle: BTreeSet<String>,
+    /// What rooms play while they are spoken to, in place of their own stream.
+    paged: BTreeMap<String, Announced>,
     /// Serial of the last orders sent to anybody.
     serial: u64,
     /// Counts links, so that an old link's end is not taken for a new one's.
@@ -118,11 +125,21 @@ impl Hub {
             streams,
             spreads: Spreads::default(),
             turned_away: VecDeque::new(),
+            idle: BTreeSet::new(),
+            paged: BTreeMap::new(),
             serial: 0,
             links: 0,
         };
         let (notes, _) = broadcast::channel(64);
-        Ok(Hub(Arc::new(Inner { settings, keys, catalogue, store, notes, state: Mutex::new(state) })))
+        Ok(Hub(Arc::new(Inner {
+            settings,
+            keys,
+            catalogue,
+            store,
+            pager: page::Pager::default(),
+            notes,
+            state: Mutex::new(state),
+        })))
     }
 
     /// The hub's key pair.
@@ -313,8 +330,16 @@ impl Hub {
     /// Once a second: streams may have come and gone, and everybody hears how things are.
     pub fn tick(&self) {
         let streams = self.0.catalogue.streams();
+        let idle: BTreeSet<String> =
+            streams.iter().map(|s| &s.id).filter(|id| self.0.catalogue.is_idle(id)).cloned().collect();
         let mut state = self.state();
+        if idle != state.idle {
+            state.idle = idle;
+            state.give_orders();
+        }
         if streams != state.streams {
+            let disabled = &state.kept.house.disabled;
+            streams.iter().for_each(|stream| self.0.catalogue.switch(&stream.id, !disabled.contains(&stream.id)));
             state.streams = streams;
             let message = FromHub::Streams(Streams { streams: state.announced() });
             for there in state.present.values() {
@@ -386,10 +411,13 @@ impl Hub {
 impl State {
     /// Sends every room that is here the orders that differ from its last ones.
     fn give_orders(&mut self) {
-        let Self { kept, present, streams, serial, .. } = self;
+        let Self { kept, present, streams, idle, paged, serial, .. } = self;
         let sdp = |id: &str| streams.iter().find(|stream| stream.id == id).map(|stream| stream.sdp.clone());
         for (id, there) in present.iter_mut().filter(|(_, there)| there.inside) {
-            let Some(orders) = kept.house.orders(id, sdp) else { continue };
+            let Some(mut orders) = kept.house.orders(id, sdp, |stream| idle.contains(stream)) else { continue };
+            if let Some(page) = paged.get(id) {
+                orders.stream = Some(page.clone());
+            }
             let same =
                 there.orders.as_ref().is_some_and(|last| Orders { serial: last.serial, ..orders.clone() } == *last);
             if !same {

@@ -6,6 +6,7 @@
 //! - [`decode`]: from a file to PCM;
 //! - [`convert`]: from any PCM to a stream's format;
 //! - [`source`]: where a stream's audio comes from, and the queue it waits in;
+//! - [`mixdown`] (pure): several streams into one;
 //! - [`timeline`], [`pace`] (pure): which frames a packet holds, and when it leaves;
 //! - [`packetize`] (pure): frames into packets;
 //! - [`transmit`]: the real-time thread that sends them.
@@ -14,7 +15,9 @@
 //!
 //! - [`timeserver`]: the clock that rooms follow;
 //! - [`describe`] (pure): who a stream is on the network;
-//! - [`announce`], [`report`]: SAP and RTCP;
+//! - [`live`]: streams put on air, changed and taken off while the others play on;
+//! - [`paging`]: a file that rooms play over their music, in step;
+//! - [`announce`], [`report`], and [`teller`], which runs them: SAP and RTCP;
 //! - [`streams`]: the streams as the API and the page see them;
 //! - [`hub`]: keeps the [`house`] (rooms, what they play and how loud) in its [`store`], and its rooms' links;
 //! - [`api`]: the hub over HTTP, for pages, programs and rooms;
@@ -33,13 +36,17 @@ pub mod discovery;
 pub mod house;
 pub mod hub;
 pub mod library;
+pub mod live;
+pub mod mixdown;
 pub mod pace;
 pub mod packetize;
+pub mod paging;
 pub mod report;
 pub mod service;
 pub mod source;
 pub mod store;
 pub mod streams;
+pub mod teller;
 pub mod timeline;
 pub mod timeserver;
 pub mod transmit;

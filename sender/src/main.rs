@@ -3,13 +3,14 @@
 //! Exit codes: 0 ended as asked, 1 failed while running, 2 wrong command line, configuration or surroundings.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use unisono_common::config::sender::SenderConfig;
 use unisono_host::realtime;
@@ -21,8 +22,8 @@ use unisono_sender::{ctl, hub, watch};
 const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
-    let config = match cli::command(std::env::args_os()) {
-        Ok(Command::Run(config)) => config,
+    let (config, file) = match cli::command(std::env::args_os()) {
+        Ok(Command::Run(config, file)) => (config, file),
         Ok(Command::Checked) => return ExitCode::SUCCESS,
         Ok(Command::Watch(watch)) => return done(watch::run(&watch)),
         Ok(Command::Ctl(hub, request)) => return done(ctl::run(&hub, &request).map(|text| print!("{text}"))),
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         Err(error) => return wrong(&error),
     };
     log_to_stderr();
-    match run(&config) {
+    match run(&config, file) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("unisono-sender: {error:#}");
@@ -42,30 +43,39 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &SenderConfig) -> anyhow::Result<ExitCode> {
+fn run(config: &SenderConfig, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     // First of all, so that a signal during the start ends the program in order too.
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals")?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
     if let Err(error) = realtime::lock_memory() {
         info!("{error}");
     }
     let (http, service) =
-        match service::listen_http(config.http_listen).and_then(|http| Ok((http, Service::start(config)?))) {
+        match service::listen_http(config.http_listen).and_then(|http| Ok((http, Service::start(config, file)?))) {
             Ok(started) => started,
             Err(error) => return Ok(wrong(&error)),
         };
     let hub = match hub::run::start(config, &service, http) {
         Ok(hub) => hub,
         Err(error) => {
-            service.stop();
+            drop(service);
             return Ok(wrong(&error));
         }
     };
     notify(NotifyState::Ready);
-    let signal = signals.forever().next();
-    info!(?signal, "sender ends");
+    for signal in signals.forever() {
+        if signal != SIGHUP {
+            info!(signal, "sender ends");
+            break;
+        }
+        notify(NotifyState::Reloading);
+        if let Err(error) = service.live.reload() {
+            warn!("nothing is changed: {error}");
+        }
+        notify(NotifyState::Ready);
+    }
     notify(NotifyState::Stopping);
     drop(hub);
-    service.stop();
+    drop(service);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -21,6 +21,8 @@ pub struct Pace {
 #[derive(Clone, Copy, Debug)]
 struct Lane {
     timeline: Timeline,
+    /// Of packets that leave at the same time, those of the lowest rank go first: a mix follows what it is made of.
+    rank: u8,
     /// The next packet does not leave earlier, however late it is.
     not_before: MediaTime,
 }
@@ -39,14 +41,36 @@ pub struct Departure {
 impl Pace {
     /// A schedule of `timelines`; a packet more than `late_limit_ns` late is left out.
     pub fn new(timelines: impl IntoIterator<Item = Timeline>, late_limit_ns: i64) -> Self {
-        let lanes = timelines.into_iter().map(|timeline| Lane { timeline, not_before: MediaTime::from_ns(i64::MIN) });
-        Pace { lanes: lanes.collect(), late_limit_ns }
+        let mut pace = Pace { lanes: Vec::new(), late_limit_ns };
+        timelines.into_iter().for_each(|timeline| pace.add(timeline, 0));
+        pace
+    }
+
+    /// Makes room for `lanes` streams, so that [`add`](Self::add) does not allocate.
+    pub fn reserve(&mut self, lanes: usize) {
+        self.lanes.reserve(lanes);
+    }
+
+    /// One more stream, with the next index.
+    pub fn add(&mut self, timeline: Timeline, rank: u8) {
+        self.lanes.push(Lane { timeline, rank, not_before: MediaTime::from_ns(i64::MIN) });
+    }
+
+    /// One stream less; the last one takes its index.
+    pub fn swap_remove(&mut self, index: usize) {
+        self.lanes.swap_remove(index);
+    }
+
+    /// A stream has become a mix, or is one no longer.
+    pub fn set_rank(&mut self, index: usize, rank: u8) {
+        self.lanes[index].rank = rank;
     }
 
     /// The stream that is next, by its index, and when its packet leaves. Nothing when there is no stream.
     pub fn next(&self) -> Option<(usize, MediaTime)> {
-        let leaves = |lane: &Lane| lane.timeline.due().max(lane.not_before);
-        self.lanes.iter().map(leaves).enumerate().min_by_key(|(_, at)| *at)
+        let leaves = |lane: &Lane| (lane.timeline.due().max(lane.not_before), lane.rank);
+        let first = self.lanes.iter().map(leaves).enumerate().min_by_key(|(_, turn)| *turn);
+        first.map(|(index, (at, _))| (index, at))
     }
 
     /// Takes the packet of stream `index`, which leaves now.

@@ -31,6 +31,11 @@ impl Packetizer {
         }
     }
 
+    /// Interleaved samples of the packet made last.
+    pub fn samples(&self) -> &[i32] {
+        &self.samples
+    }
+
     /// The packet whose first frame is `frame`. `fill` puts interleaved samples into its argument, from the front;
     /// what it leaves is silence.
     pub fn packet(&mut self, frame: i64, fill: impl FnOnce(&mut [i32])) -> &[u8] {

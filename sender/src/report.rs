@@ -1,6 +1,6 @@
 //! RTCP: a sender report each second, a goodbye at the end, and an ear for another sender in the group.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use tracing::{debug, error};
@@ -32,13 +32,13 @@ impl Reporter {
     /// Opens the sockets of a stream that is on air; nothing is sent yet.
     pub fn open(
         stream: Arc<Stream>,
-        on_air: &OnAir,
+        group: SocketAddrV4,
         interface: &Interface,
         address: Ipv4Addr,
         ttl: u8,
         dscp: u8,
     ) -> Result<Self, MulticastError> {
-        let group = rtcp_group(on_air.group);
+        let group = rtcp_group(group);
         let options = SendOptions { source_port: group.port(), ttl, dscp };
         Ok(Reporter {
             sender: MulticastSender::open(interface, multicast::IPV4, options)?,
@@ -48,6 +48,11 @@ impl Reporter {
             stream,
             sending: true,
         })
+    }
+
+    /// Id of the stream.
+    pub fn id(&self) -> &str {
+        &self.stream.id
     }
 
     /// Sends a report and reads those of others. To be called about once a second.

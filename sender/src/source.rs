@@ -4,28 +4,40 @@
 //! transmit thread [takes](SourceHandle::take) them, never waiting for anything. A source that has nothing makes
 //! silence on the unbroken timeline of its stream, and touches no other stream.
 
+mod backoff;
+mod capture;
+mod clip;
+mod command;
 mod demo;
+mod drift;
+mod feed;
 mod fifo;
 mod generate;
+mod http;
+mod mpd;
 mod pipe;
 mod queue;
 mod raw;
+mod raw_feed;
+mod rtp;
 mod status;
 mod tone;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use unisono_common::config::sender::{SourceConfig, StreamConfig};
 use unisono_common::format::Format;
+use unisono_host::interface::Interface;
 
 use crate::convert::Converter;
 use crate::decode::contained;
 use crate::library::{self, Library};
 pub use queue::{Control, SourceHandle};
 pub(crate) use queue::{Interrupt, QueueWriter, Sizes};
-pub use status::{Counters, NowPlaying, Snapshot, SourceStatus, State, Track};
+pub use status::{Artwork, Counters, NowPlaying, Snapshot, SourceStatus, State, Track};
 
 /// Why a source cannot be started; what would be right is said too.
 #[derive(Debug, thiserror::Error)]
@@ -67,41 +79,103 @@ pub(crate) trait Source: Send + 'static {
     fn run(self: Box<Self>, writer: QueueWriter);
 }
 
-/// Starts the source of `stream`. What is wrong with it now is an error; what goes wrong later is its [`State`].
-/// `library` has the index and the queues of streams that play one.
-pub fn spawn(stream: &StreamConfig, library: &Library) -> Result<SourceHandle, SourceError> {
+/// Starts the source of `stream`; one that listens to the network does so on `interface`. What is wrong with it now is
+/// an error; what goes wrong later is its [`State`]. `library` has the index and the queues of streams that play one.
+pub fn spawn(stream: &StreamConfig, interface: &Interface, library: &Library) -> Result<SourceHandle, SourceError> {
+    let made = make(stream, interface, library)?;
+    let handle = run(&stream.id, stream.format, made)?;
+    library.connect(&stream.id, handle.control());
+    handle.status().set_remote(None, can(&stream.source));
+    Ok(handle)
+}
+
+/// Plays one file once.
+pub(crate) fn clip(path: &Path, format: Format) -> Result<SourceHandle, SourceError> {
+    run("announcement", format, (Box::new(clip::Clip::new(path, format)), clip::Clip::SIZES))
+}
+
+fn run(id: &str, format: Format, made: (Box<dyn Source>, Sizes)) -> Result<SourceHandle, SourceError> {
+    let (source, sizes) = made;
+    let (writer, handle) = queue::queue(format, sizes);
+    let status = handle.status();
+    let span = tracing::info_span!("source", stream = id);
+    thread::Builder::new()
+        .name(thread_name(id))
+        .spawn(move || {
+            span.in_scope(|| {
+                // A fault of ours: this stream is silent and says so, the others play on.
+                if let Err(panic) = contained(|| source.run(writer)) {
+                    status.failed(format!("internal error: {panic}"));
+                }
+                status.end();
+            });
+        })
+        .map_err(|error| SourceError::Thread { id: id.to_owned(), error })?;
+    Ok(handle)
+}
+
+/// A source that never gives anything, for a stream that has none.
+pub(crate) fn none(format: Format) -> (SourceStatus, Control) {
+    let sizes = Sizes { capacity: Duration::ZERO, prebuffer: Duration::ZERO };
+    let (_, handle) = queue::queue(format, sizes);
+    handle.status().end();
+    (handle.status(), handle.control())
+}
+
+fn make(
+    stream: &StreamConfig,
+    interface: &Interface,
+    library: &Library,
+) -> Result<(Box<dyn Source>, Sizes), SourceError> {
     let format = stream.format;
-    let (source, sizes): (Box<dyn Source>, Sizes) = match &stream.source {
+    Ok(match &stream.source {
         &SourceConfig::Library { ref path, shuffle, repeat, replay_gain, crossfade_s } => {
             let manner = library::Manner { shuffle, repeat, replay_gain, crossfade_s };
             let plan = library::Plan { stream: stream.id.clone(), root: path.clone(), manner, seed: seed() };
             (Box::new(library::Player::new(library, plan, format)?), library::Player::SIZES)
         }
-        SourceConfig::Pipe { path, format: written } => {
-            (Box::new(pipe::Pipe::open(path, *written, format, converter(format))?), pipe::Pipe::SIZES)
+        SourceConfig::Pipe { path, format: written, group, mpd, mpd_password } => {
+            let mpd = mpd.as_ref().map(|address| mpd::Mpd::new(address, mpd_password.as_deref()));
+            (Box::new(pipe::Pipe::open(path, group.as_deref(), *written, format, mpd)?), pipe::Pipe::SIZES)
+        }
+        SourceConfig::Command { command, format: written } => {
+            (Box::new(command::Program::new(command, *written, format)), command::Program::SIZES)
+        }
+        SourceConfig::Http { url } => (Box::new(http::Http::new(url, format)), http::Http::SIZES),
+        SourceConfig::Capture { device, format: wanted, latency_ms } => {
+            let capture = capture::Capture::new(device, *wanted, *latency_ms, format);
+            (Box::new(capture), capture::Capture::sizes(*latency_ms))
+        }
+        SourceConfig::Rtp { from, latency_ms } => {
+            (Box::new(rtp::Rtp::new(from, *latency_ms, interface, format)), rtp::Rtp::sizes(*latency_ms))
         }
         SourceConfig::Demo => {
             let demo = demo::Demo::new(format.rate);
             (Box::new(generate::Generated::new(demo, format, converter(format))), generate::SIZES)
         }
-        SourceConfig::Tone { frequency, level_db } => {
-            let tone = tone::Tone::new(*frequency, *level_db, format.rate);
+        SourceConfig::Tone { signal, frequency, level_db } => {
+            let tone = tone::Tone::new(*signal, *frequency, *level_db, format.rate);
             (Box::new(generate::Generated::new(tone, format, converter(format))), generate::SIZES)
         }
-    };
-    let (writer, handle) = queue::queue(format, sizes);
-    let status = handle.status();
-    library.connect(&stream.id, handle.control());
-    thread::Builder::new()
-        .name(thread_name(&stream.id))
-        .spawn(move || {
-            // A fault of ours: this stream is silent and says so, the others play on.
-            if let Err(panic) = contained(|| source.run(writer)) {
-                status.failed(format!("internal error: {panic}"));
-            }
-        })
-        .map_err(|error| SourceError::Thread { id: stream.id.clone(), error })?;
-    Ok(handle)
+        SourceConfig::Mix { .. } => (Box::new(Nothing), generate::SIZES),
+    })
+}
+
+/// What a source understands.
+fn can(source: &SourceConfig) -> &'static [&'static str] {
+    match source {
+        SourceConfig::Library { .. } => &["play", "pause", "next", "previous", "seek", "queue"],
+        SourceConfig::Http { .. } => &["play", "pause", "next", "previous"],
+        SourceConfig::Mix { .. } => &[],
+        _ => &["play", "pause"],
+    }
+}
+
+/// The source of a stream that is made of others.
+struct Nothing;
+
+impl Source for Nothing {
+    fn run(self: Box<Self>, _: QueueWriter) {}
 }
 
 fn converter(format: Format) -> Converter {

@@ -1,17 +1,19 @@
 //! The streams of this sender, as everybody beside the audio path sees them: what they are, what they do, how they are.
 
 use std::net::SocketAddrV4;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use unisono_common::format::Format;
 use unisono_common::time::LocalTime;
 
 use crate::source::{Control, SourceStatus};
 
-/// All streams, in the order of the configuration.
+/// All streams, in the order of the configuration; clones are the same ones.
+///
+/// Never touched by the transmit thread, which has its own list.
 #[derive(Clone, Debug, Default)]
-pub struct Streams(Arc<Vec<Arc<Stream>>>);
+pub struct Streams(Arc<RwLock<Vec<Arc<Stream>>>>);
 
 /// One stream.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Stream {
     pub name: String,
     /// What is on the wire.
     pub format: Format,
+    /// The type of its source, as in the configuration.
+    pub kind: &'static str,
     /// Whether it is sent at all; if not, `on_air` is empty.
     pub enabled: bool,
     /// What only a stream that is sent has.
@@ -41,11 +45,80 @@ pub struct OnAir {
     pub source: SourceStatus,
     /// What its source can be asked.
     pub control: Control,
+    /// Which streams it is made of, when it is a mix.
+    pub mix: Option<MixStatus>,
     /// What the transmit thread counts.
     pub counters: Counters,
     /// Switched off, it stays described and ready, but nothing of it is sent.
     on: AtomicBool,
+    /// Since when it has been silent.
+    pub quiet: Quiet,
     conflict: Mutex<Option<Conflict>>,
+}
+
+/// What a mix is made of.
+#[derive(Clone, Debug)]
+pub struct MixStatus {
+    /// Ids of the streams, the first of them first in line.
+    pub inputs: Vec<String>,
+    /// Index of the one that is heard; beyond the last when none is. Written by the transmit thread.
+    pub leader: Arc<AtomicUsize>,
+}
+
+impl MixStatus {
+    /// Id of the stream that is heard.
+    pub fn heard(&self) -> Option<&str> {
+        self.inputs.get(self.leader.load(Ordering::Relaxed)).map(String::as_str)
+    }
+}
+
+/// Silence as it is told from sound: a stream that stays below a level for long is idle.
+#[derive(Debug)]
+pub struct Quiet {
+    /// Samples up to this magnitude, in steps of the stream's depth, are silence.
+    pub threshold: i32,
+    /// A stream that has been silent for so long is idle.
+    pub after_ns: i64,
+    /// Local time of the last packet that was not silent; written by the transmit thread.
+    last_sound_ns: AtomicI64,
+}
+
+impl Quiet {
+    /// Silence is below `level_db` (of full scale at `bits` bits), and idleness begins `after_s` later.
+    pub fn new(level_db: f64, bits: u32, after_s: u32, now: LocalTime) -> Self {
+        let threshold = (10_f64.powf(level_db / 20.0) * f64::from(1_u32 << (bits - 1))) as i32;
+        let after_ns = i64::from(after_s) * 1_000_000_000;
+        // Until it has sounded once it is idle.
+        Quiet { threshold, after_ns, last_sound_ns: AtomicI64::new(now.as_ns() - after_ns) }
+    }
+
+    /// A packet that leaves now holds these samples. Wait-free.
+    pub fn note(&self, samples: &[i32], now: LocalTime) {
+        if samples.iter().any(|sample| sample.saturating_abs() > self.threshold) {
+            self.last_sound_ns.store(now.as_ns(), Ordering::Relaxed);
+        }
+    }
+
+    /// For how long it has been silent, in nanoseconds.
+    pub fn silent_ns(&self, now: LocalTime) -> i64 {
+        (now.as_ns() - self.last_sound_ns.load(Ordering::Relaxed)).max(0)
+    }
+
+    /// Whether it has been silent for long.
+    pub fn is_idle(&self, now: LocalTime) -> bool {
+        self.silent_ns(now) >= self.after_ns
+    }
+}
+
+/// Who a stream is on the network.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// Multicast group and RTP port.
+    pub group: SocketAddrV4,
+    /// Synchronisation source of its packets.
+    pub ssrc: u32,
+    /// Its description.
+    pub sdp: String,
 }
 
 /// What the transmit thread counts; each only ever grows.
@@ -81,30 +154,36 @@ const CONFLICT_OVER_NS: i64 = 70_000_000_000;
 impl Streams {
     /// These streams.
     pub fn new(streams: Vec<Stream>) -> Self {
-        Streams(Arc::new(streams.into_iter().map(Arc::new).collect()))
+        Streams(Arc::new(RwLock::new(streams.into_iter().map(Arc::new).collect())))
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Stream>> {
-        self.0.iter()
+    /// All of them, as they are now.
+    pub fn all(&self) -> Vec<Arc<Stream>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Those that are sent.
-    pub fn on_air(&self) -> impl Iterator<Item = (&Arc<Stream>, &OnAir)> {
-        self.0.iter().filter_map(|stream| Some((stream, stream.on_air.as_ref()?)))
+    /// Those that are sent now.
+    pub fn on_air(&self) -> Vec<Arc<Stream>> {
+        self.all().into_iter().filter(|stream| stream.on_air.is_some()).collect()
     }
 
     /// The stream of this id.
-    pub fn get(&self, id: &str) -> Option<&Arc<Stream>> {
-        self.0.iter().find(|stream| stream.id == id)
+    pub fn get(&self, id: &str) -> Option<Arc<Stream>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().find(|stream| stream.id == id).cloned()
+    }
+
+    /// These from now on.
+    pub fn replace(&self, streams: Vec<Arc<Stream>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = streams;
     }
 }
 
 impl OnAir {
     /// A stream about to be sent.
-    pub fn new(group: SocketAddrV4, ssrc: u32, sdp: String, source: SourceStatus, control: Control) -> Self {
-        let (counters, conflict) = (Counters::default(), Mutex::default());
-        OnAir { group, ssrc, sdp, source, control, counters, on: AtomicBool::new(true), conflict }
+    pub fn new(address: Address, source: SourceStatus, control: Control, quiet: Quiet) -> Self {
+        let Address { group, ssrc, sdp } = address;
+        let (counters, on, conflict) = (Counters::default(), AtomicBool::new(true), Mutex::default());
+        OnAir { group, ssrc, sdp, source, control, mix: None, counters, on, quiet, conflict }
     }
 
     /// Switches it on or off.

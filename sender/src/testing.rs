@@ -9,7 +9,7 @@ use unisono_common::config::sender::{SourceConfig, StreamConfig};
 use crate::convert::{Rng, Samples};
 use crate::decode::AudioFile;
 use crate::library::{Librarian, Library};
-use crate::source::{SourceHandle, State, spawn};
+use crate::source::{self, SourceHandle, State};
 
 /// Noise of `bits` bits, `frames` x `channels` samples.
 pub(crate) fn noise(bits: u32, frames: usize, channels: usize, seed: u64) -> Vec<i32> {
@@ -118,7 +118,7 @@ impl Playing {
     pub(crate) fn start(stream: &StreamConfig) -> Self {
         let state = tempfile::tempdir().unwrap();
         let library = Library::open(state.path(), &[]);
-        let handle = spawn(stream, &library).unwrap();
+        let handle = source::spawn(stream, &loopback(), &library).unwrap();
         Playing { handle, _librarian: library.start().unwrap(), library, _state: state }
     }
 }
@@ -145,6 +145,15 @@ pub(crate) fn once(path: &Path) -> SourceConfig {
         }
         other => other,
     }
+}
+
+/// Starts a stream's source that is no library.
+pub(crate) fn spawn(stream: &StreamConfig) -> Result<SourceHandle, source::SourceError> {
+    source::spawn(stream, &loopback(), &Library::detached())
+}
+
+pub(crate) fn loopback() -> unisono_host::interface::Interface {
+    unisono_host::interface::Interface::by_name("lo").unwrap()
 }
 
 /// Plays a library once and returns all it gave.

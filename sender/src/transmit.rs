@@ -1,23 +1,29 @@
 //! The transmit thread: one for all streams, in real time where that is allowed.
 //!
 //! It sleeps until the next packet is due, takes its frames from the source's queue and sends it. It waits for
-//! nothing else, allocates nothing and logs nothing; what is worth telling it counts.
+//! nothing else, allocates nothing and logs nothing; what is worth telling it counts. Streams come and go by a
+//! wait-free ring of orders; what it is done with goes back by another, to be dropped where that may take its time.
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use rtrb::{Consumer, Producer, RingBuffer};
 use tracing::{info, warn};
+use unisono_common::format::MAX_PAYLOAD;
+use unisono_common::time::LocalTime;
 use unisono_host::clock;
 use unisono_host::multicast::MulticastSender;
 use unisono_host::realtime;
 
+use crate::mixdown::Mixdown;
 use crate::pace::Pace;
 use crate::packetize::Packetizer;
 use crate::source::SourceHandle;
-use crate::streams::{Counters, LATE_NS, OnAir, Stream};
+use crate::streams::{Counters, LATE_NS, Stream};
 use crate::timeline::Timeline;
 use crate::timeserver::MediaClock;
 
@@ -27,39 +33,115 @@ const PRIORITY: u8 = 60;
 /// How late a packet may leave at most; with a shorter playout delay, two thirds of that.
 const LATE_LIMIT_NS: i64 = 200_000_000;
 
+/// So many streams at once, those included that are only mixed into others.
+pub const MOST: usize = 256;
+
+/// The longest sleep: orders are looked for at least this often.
+const LOOK_NS: i64 = 10_000_000;
+
+/// Samples of the largest packet.
+const MAX_SAMPLES: usize = MAX_PAYLOAD / 2;
+
 /// One stream's part of the work.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// The stream, which is on air.
+    /// Names it among the thread's streams.
+    pub key: u64,
+    /// How many mixes deep it is: 0 for a source, and more than any of its inputs for a mix.
+    pub rank: u8,
+    /// The stream.
     pub stream: Arc<Stream>,
     /// Its frames.
-    pub source: SourceHandle,
-    /// Sends from its fixed port.
-    pub socket: Arc<MulticastSender>,
+    pub feed: Feed,
+    /// Sends from its fixed port; a stream without is only mixed into others.
+    pub socket: Option<Arc<MulticastSender>>,
+    /// It is silent before this frame.
+    pub from_frame: i64,
+}
+
+/// Where a stream's frames come from.
+#[derive(Debug)]
+pub enum Feed {
+    /// Nowhere: silence.
+    Silence,
+    /// A source's queue.
+    Source(SourceHandle),
+    /// Other streams.
+    Mix(Box<Mixdown>),
+}
+
+#[derive(Debug)]
+enum Order {
+    /// A new stream, or another one in the place of the one with its key: its timeline goes on.
+    Put(Box<Lane>),
+    Remove(u64),
 }
 
 /// The running thread; dropping it ends it.
 #[derive(Debug)]
 pub struct Transmitter {
+    orders: Producer<Order>,
+    retired: Consumer<Box<Lane>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Transmitter {
-    /// Starts sending `outgoing` by `clock`.
-    pub fn start(outgoing: Vec<Outgoing>, clock: MediaClock, playout_delay_ms: u32) -> io::Result<Self> {
+    /// Starts the thread, which sends by `clock`.
+    pub fn start(clock: MediaClock, playout_delay_ms: u32) -> io::Result<Self> {
         let late_limit_ns = LATE_LIMIT_NS.min(i64::from(playout_delay_ms) * 1_000_000 * 2 / 3);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let (orders, inbox) = RingBuffer::new(MOST);
+        let (outbox, retired) = RingBuffer::new(MOST);
+        let mut desk = Desk::new(inbox, outbox, clock, late_limit_ns);
         let thread = thread::Builder::new().name("transmit".to_owned()).spawn(move || {
             match realtime::raise(PRIORITY) {
                 Ok(scheduling) => info!(?scheduling, "transmit thread runs in real time"),
                 Err(error) => warn!("transmit thread without real-time priority: {error}"),
             }
             realtime::prefault_stack();
-            run(outgoing, clock, late_limit_ns, &stopped);
+            while !stopped.load(Ordering::Acquire) {
+                desk.turn();
+            }
         })?;
-        Ok(Transmitter { stop, thread: Some(thread) })
+        Ok(Transmitter { orders, retired, stop, thread: Some(thread) })
+    }
+
+    /// Sends one more stream, or one in the place of the one with the same key, whose packets it continues.
+    pub fn put(&mut self, outgoing: Outgoing) {
+        self.give(Order::Put(Box::new(Lane::new(outgoing))));
+    }
+
+    /// Sends a stream no more.
+    pub fn remove(&mut self, key: u64) {
+        self.give(Order::Remove(key));
+    }
+
+    /// Waits until all orders are carried out, and drops what they have replaced.
+    pub fn settle(&mut self) {
+        // The thread looks every 10 ms; one that is dead is not waited for.
+        for _ in 0..500 {
+            while let Ok(lane) = self.retired.pop() {
+                drop(lane);
+            }
+            if self.orders.slots() == MOST || self.orders.is_abandoned() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        while let Ok(lane) = self.retired.pop() {
+            drop(lane);
+        }
+    }
+
+    fn give(&mut self, order: Order) {
+        if self.orders.is_full() {
+            self.settle();
+        }
+        if self.orders.push(order).is_err() {
+            warn!("the transmit thread takes no orders");
+        }
     }
 }
 
@@ -73,64 +155,154 @@ impl Drop for Transmitter {
     }
 }
 
-fn run(outgoing: Vec<Outgoing>, clock: MediaClock, late_limit_ns: i64, stop: &AtomicBool) {
-    let mut lanes: Vec<Lane> = outgoing.into_iter().filter_map(Lane::new).collect();
-    let start = clock.at(clock::now());
-    let timelines = lanes.iter().map(|lane| {
-        let format = lane.stream.format;
-        Timeline::new(format.rate, format.packet_frames(), start)
-    });
-    let mut pace = Pace::new(timelines, late_limit_ns);
-    while let Some((index, at)) = pace.next() {
-        clock::sleep_until(clock.local_at(at));
-        if stop.load(Ordering::Acquire) {
-            return;
+/// Everything the thread works on.
+struct Desk {
+    orders: Consumer<Order>,
+    retired: Producer<Box<Lane>>,
+    clock: MediaClock,
+    pace: Pace,
+    /// In the order of `pace`.
+    lanes: Vec<Box<Lane>>,
+    mixed: [i32; MAX_SAMPLES],
+}
+
+impl Desk {
+    fn new(orders: Consumer<Order>, retired: Producer<Box<Lane>>, clock: MediaClock, late_limit_ns: i64) -> Self {
+        let mut pace = Pace::new([], late_limit_ns);
+        pace.reserve(MOST);
+        Desk { orders, retired, clock, pace, lanes: Vec::with_capacity(MOST), mixed: [0; MAX_SAMPLES] }
+    }
+
+    /// Sends what is due next, or looks for orders.
+    fn turn(&mut self) {
+        while let Ok(order) = self.orders.pop() {
+            self.obey(order);
         }
-        let departure = pace.depart(index, clock.at(clock::now()));
-        let lane = &mut lanes[index];
-        lane.send(departure.frame);
-        if let Some(on_air) = &lane.stream.on_air {
+        let look = clock::now() + LOOK_NS;
+        let next = self.pace.next().map(|(index, at)| (index, self.clock.local_at(at)));
+        let Some((index, at)) = next.filter(|(_, at)| *at <= look) else { return clock::sleep_until(look) };
+        clock::sleep_until(at);
+        let now = clock::now();
+        let departure = self.pace.depart(index, self.clock.at(now));
+        self.send(index, departure.frame, now);
+        if let Some(on_air) = &self.lanes[index].stream.on_air {
             Counters::count(&on_air.counters.skipped, departure.skipped);
             Counters::count(&on_air.counters.late, u64::from(departure.late_ns > LATE_NS));
         }
     }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Put(mut lane) => match self.lanes.iter().position(|other| other.key == lane.key) {
+                Some(index) => {
+                    self.pace.set_rank(index, lane.rank);
+                    std::mem::swap(&mut self.lanes[index], &mut lane);
+                    self.retire(lane);
+                }
+                None if self.lanes.len() < MOST => {
+                    let format = lane.stream.format;
+                    let start = self.clock.at(clock::now());
+                    self.pace.add(Timeline::new(format.rate, format.packet_frames(), start), lane.rank);
+                    self.lanes.push(lane);
+                }
+                None => self.retire(lane),
+            },
+            Order::Remove(key) => {
+                if let Some(index) = self.lanes.iter().position(|lane| lane.key == key) {
+                    self.pace.swap_remove(index);
+                    let lane = self.lanes.swap_remove(index);
+                    self.retire(lane);
+                }
+            }
+        }
+    }
+
+    fn retire(&mut self, lane: Box<Lane>) {
+        // The ring holds as many as there can be orders; if it were full, dropping here would only cost time.
+        let _ = self.retired.push(lane);
+    }
+
+    fn send(&mut self, index: usize, frame: i64, now: LocalTime) {
+        let feed = std::mem::replace(&mut self.lanes[index].feed, Feed::Silence);
+        let Feed::Mix(mut mix) = feed else {
+            self.lanes[index].feed = feed;
+            return self.lanes[index].send(frame, now, None);
+        };
+        let out = &mut self.mixed[..self.lanes[index].packetizer.samples().len()];
+        let lanes = &self.lanes;
+        let input = |key| {
+            let lane = lanes.iter().find(|lane| lane.key == key && lane.frame == frame);
+            lane.map(|lane| lane.packetizer.samples())
+        };
+        let heard = mix.mix(input, out);
+        let lane = &mut self.lanes[index];
+        if let Some(status) = lane.stream.on_air.as_ref().and_then(|on_air| on_air.mix.as_ref()) {
+            status.leader.store(heard.unwrap_or(usize::MAX), Ordering::Relaxed);
+        }
+        lane.feed = Feed::Mix(mix);
+        lane.send(frame, now, Some(out));
+    }
 }
 
 /// A stream as the thread drives it.
+#[derive(Debug)]
 struct Lane {
+    key: u64,
+    rank: u8,
     stream: Arc<Stream>,
-    source: SourceHandle,
-    socket: Arc<MulticastSender>,
+    feed: Feed,
+    socket: Option<Arc<MulticastSender>>,
     group: SocketAddr,
     packetizer: Packetizer,
+    from_frame: i64,
+    /// First frame of the packet made last.
+    frame: i64,
 }
 
 impl Lane {
-    fn new(outgoing: Outgoing) -> Option<Self> {
-        let Outgoing { stream, source, socket } = outgoing;
-        let &OnAir { group, ssrc, .. } = stream.on_air.as_ref()?;
+    fn new(outgoing: Outgoing) -> Self {
+        let Outgoing { key, rank, stream, feed, socket, from_frame } = outgoing;
+        let address = stream.on_air.as_ref().map(|on_air| (SocketAddr::from(on_air.group), on_air.ssrc));
+        let (group, ssrc) = address.unwrap_or_else(|| (SocketAddr::from(([0; 4], 0)), 0));
         let packetizer = Packetizer::new(stream.format, ssrc);
-        Some(Lane { group: SocketAddr::from(group), packetizer, stream, source, socket })
+        Lane { key, rank, group, packetizer, stream, feed, socket, from_frame, frame: i64::MIN }
     }
 
-    fn send(&mut self, frame: i64) {
+    /// Makes the packet that begins with `frame`, of `mixed` when that is given, and sends it.
+    fn send(&mut self, frame: i64, now: LocalTime, mixed: Option<&[i32]>) {
         // One that is switched off keeps its frames: it goes on where it was.
-        let Some(OnAir { counters, .. }) = self.stream.on_air.as_ref().filter(|on_air| on_air.is_on()) else {
+        if self.stream.on_air.as_ref().is_some_and(|on_air| !on_air.is_on()) {
             return;
-        };
+        }
+        let (feed, begun) = (&mut self.feed, frame >= self.from_frame);
+        let mut filled = 0;
         let packet = self.packetizer.packet(frame, |samples| {
-            let wanted = samples.len() / usize::from(self.stream.format.channels);
-            let silent = self.source.take(samples) < wanted;
-            Counters::count(&counters.silent, u64::from(silent));
+            filled = match (feed, mixed) {
+                (_, Some(mixed)) => {
+                    samples.copy_from_slice(mixed);
+                    mixed.len()
+                }
+                (Feed::Source(source), None) if begun => {
+                    source.take(samples) * usize::from(self.stream.format.channels)
+                }
+                _ => 0,
+            }
         });
         let octets = (packet.len() - unisono_common::rtp::HEADER_LEN) as u64;
-        match self.socket.send_to(packet, self.group) {
-            Ok(()) => {
-                Counters::count(&counters.packets, 1);
-                Counters::count(&counters.octets, octets);
+        let sent = self.socket.as_ref().map(|socket| socket.send_to(packet, self.group));
+        self.frame = frame;
+        let Some(on_air) = &self.stream.on_air else { return };
+        let samples = self.packetizer.samples();
+        on_air.quiet.note(samples, now);
+        Counters::count(&on_air.counters.silent, u64::from(filled < samples.len()));
+        match sent {
+            Some(Ok(())) => {
+                Counters::count(&on_air.counters.packets, 1);
+                Counters::count(&on_air.counters.octets, octets);
             }
             // The network is gone or full: it may come back, and the timeline goes on.
-            Err(_) => Counters::count(&counters.failed, 1),
+            Some(Err(_)) => Counters::count(&on_air.counters.failed, 1),
+            None => {}
         }
     }
 }

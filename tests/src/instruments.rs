@@ -17,6 +17,7 @@ const CARD: &[Source] = &[
     ("plugin.c", include_str!("../rig/simcard/plugin.c")),
 ];
 const CLOCK: &[Source] = &[("hostclock.c", include_str!("../rig/hostclock.c"))];
+const INPUT: &[Source] = &[("simmic.c", include_str!("../rig/simmic.c"))];
 
 /// The built instruments.
 #[derive(Clone, Debug)]
@@ -57,6 +58,21 @@ impl Instruments {
             clock: compile(dir, "hostclock", CLOCK, &["-ldl", "-lpthread"])?,
         })
     }
+}
+
+/// A simulated card's input by the name of `simmic`, which hears `sound` (raw S16_LE stereo) over and over by a clock that
+/// is off by `ppm`: what makes a program believe in it. Everything is built in `dir`.
+pub fn input(dir: &Path, sound: &Path, ppm: f64) -> Result<Environment, BuildError> {
+    let library = compile(dir, "simmic", INPUT, &["-lasound"])?;
+    let conf = dir.join("simmic.conf");
+    let text = format!(
+        "</usr/share/alsa/alsa.conf>\npcm_type.simmic {{ lib \"{}\" }}\npcm.simmic {{ type simmic  file \"{}\"  ppm \
+         {ppm:.3} }}\n",
+        library.display(),
+        sound.display()
+    );
+    std::fs::write(&conf, text).map_err(|source| BuildError::Io { path: conf.clone(), source })?;
+    Ok(vec![("ALSA_CONFIG_PATH".into(), conf.display().to_string())])
 }
 
 fn compile(dir: &Path, name: &'static str, sources: &[Source], libraries: &[&str]) -> Result<PathBuf, BuildError> {

@@ -7,6 +7,7 @@
 //! - [`namespaces`], [`processes`]: hosts on a switch, and programs on them;
 //! - [`instruments`]: what makes a program believe in a host clock that is off, and in a sound card that is;
 //! - [`house`], [`snapcast`], [`player`]: Unisono, Snapcast and the least of players in such a house;
+//! - [`station`]: a sender of many streams on loopback, its API and its packets;
 //! - [`records`]: what a simulated card put on its analog output;
 //! - [`analysis`]: where each room was in the signal, and how far apart they were; pure;
 //! - [`stalls`]: what the machine itself did meanwhile;
@@ -32,6 +33,7 @@ pub mod signals;
 pub mod simulation;
 pub mod snapcast;
 pub mod stalls;
+pub mod station;
 pub mod truth;
 
 /// Above this, a sample is sound and not silence or dither; full scale is 1.

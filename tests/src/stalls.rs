@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub struct Stalls {
 #[derive(Debug)]
 pub struct Watch {
     end: Arc<AtomicBool>,
+    long: Arc<AtomicU32>,
     thread: JoinHandle<Stalls>,
 }
 
@@ -36,8 +37,14 @@ impl Watch {
     /// Starts to count, above everything else that runs.
     pub fn start() -> Watch {
         let end = Arc::new(AtomicBool::new(false));
-        let stop = end.clone();
-        Watch { end, thread: std::thread::spawn(move || count(&stop)) }
+        let long = Arc::new(AtomicU32::new(0));
+        let (stop, counted) = (end.clone(), long.clone());
+        Watch { end, long, thread: std::thread::spawn(move || count(&stop, &counted)) }
+    }
+
+    /// Stalls of more than 20 ms so far.
+    pub fn over_20_ms(&self) -> u32 {
+        self.long.load(Ordering::Relaxed)
     }
 
     /// The count.
@@ -69,7 +76,7 @@ pub fn judged(test: impl FnOnce()) {
     }
 }
 
-fn count(stop: &AtomicBool) -> Stalls {
+fn count(stop: &AtomicBool, long: &AtomicU32) -> Stalls {
     let _ = processes::real_time(PRIORITY);
     let mut stalls = Stalls::default();
     let mut last_ns = truth::now_ns();
@@ -81,6 +88,7 @@ fn count(stop: &AtomicBool) -> Stalls {
         stalls.worst_ms = stalls.worst_ms.max(late_ms);
         stalls.over_10_ms += u32::from(late_ms > 10.0);
         stalls.over_20_ms += u32::from(late_ms > 20.0);
+        long.store(stalls.over_20_ms, Ordering::Relaxed);
         stalls.over_40_ms += u32::from(late_ms > 40.0);
     }
     stalls

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::ConfigError;
-use super::section::{self, Section, integer, label, number, number_in, parsed, path, read_file, suggestion, text};
+use super::section::{
+    self, Section, flag, integer, label, number, number_in, parsed, path, read_file, suggestion, text,
+};
 
 /// A receiver's configuration, complete and valid.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +30,27 @@ pub struct ReceiverConfig {
     pub quality: Quality,
     /// Where the sound goes.
     pub output: OutputConfig,
+    /// What happens when there is nothing to play.
+    pub idle: IdleConfig,
+}
+
+/// What a room does when there is nothing to play.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdleConfig {
+    /// Silence for so many seconds makes the room idle.
+    pub after_s: u32,
+    /// Whether other programs may have the card then.
+    pub release_card: bool,
+    /// Run by a shell when there is something to play.
+    pub on_play: Option<String>,
+    /// Run by a shell when the room becomes idle.
+    pub on_idle: Option<String>,
+}
+
+impl Default for IdleConfig {
+    fn default() -> Self {
+        IdleConfig { after_s: 60, release_card: false, on_play: None, on_idle: None }
+    }
 }
 
 /// Who gives a receiver its orders.
@@ -152,6 +175,7 @@ fn read_receiver(top: &mut Section<'_>) -> Option<ReceiverConfig> {
         trim_us: top.get("trim_us", integer(-1_000_000..=1_000_000)).unwrap_or(0),
         quality: top.get("quality", quality).unwrap_or_default(),
         output: top.section("output", "[output]", read_output).unwrap_or_default(),
+        idle: top.section("idle", "[idle]", read_idle).unwrap_or_default(),
     })
 }
 
@@ -160,6 +184,16 @@ fn read_output(section: &mut Section<'_>) -> OutputConfig {
         device: section.get("device", parsed),
         buffer_ms: section.get("buffer_ms", integer(5..=2_000)),
         latency_us: section.get("latency_us", integer(0..=2_000_000)),
+    }
+}
+
+fn read_idle(section: &mut Section<'_>) -> IdleConfig {
+    let default = IdleConfig::default();
+    IdleConfig {
+        after_s: section.get("after_s", integer(1..=86_400)).unwrap_or(default.after_s),
+        release_card: section.get("release_card", flag).unwrap_or(default.release_card),
+        on_play: section.get("on_play", label(1_000)),
+        on_idle: section.get("on_idle", label(1_000)),
     }
 }
 

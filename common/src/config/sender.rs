@@ -3,12 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::section::{self, Section, flag, integer, label, number, parsed, path, read_file, suggestion, text};
-use super::{ConfigError, DEFAULT_CLOCK_PORT, DEFAULT_HTTP_PORT};
+use super::section::{self, Section, flag, integer, label, parsed, path, read_file, suggestion, text};
+pub use super::source::{ReplayGain, RtpFrom, Signal, SourceConfig};
+use super::{ConfigError, DEFAULT_CLOCK_PORT, DEFAULT_HTTP_PORT, source};
 use crate::format::{Depth, Format};
 
 /// Default RTP port (RFC 3551 section 8).
 pub const DEFAULT_RTP_PORT: u16 = 5004;
+
+/// A stream is idle after this.
+const DEFAULT_IDLE_S: u32 = 30;
+
+/// Below this a stream is silent: above the noise of a good input, below any music.
+const DEFAULT_SILENCE_DB: f64 = -70.0;
 
 /// A sender's configuration, complete and valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,66 +71,12 @@ pub struct StreamConfig {
     pub port: u16,
     /// Whether the stream is sent at all.
     pub enabled: bool,
+    /// A stream that has been silent for so many seconds is idle.
+    pub idle_after_s: u32,
+    /// Level up to which sound is silence, in dB of full scale.
+    pub silence_db: f64,
     /// Where its audio comes from.
     pub source: SourceConfig,
-}
-
-/// Which gain brings the pieces of a library to one loudness.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReplayGain {
-    /// None: every sample as it is in the file.
-    #[default]
-    Off,
-    /// Every piece is as loud as any other.
-    Track,
-    /// Every album is as loud as any other; within it, loud and soft stay as they are.
-    Album,
-    /// `album` in order, `track` when shuffled.
-    Auto,
-}
-
-/// Where a stream's audio comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SourceConfig {
-    /// Every music file below a directory.
-    Library {
-        /// The directory.
-        path: PathBuf,
-        /// In random order.
-        shuffle: bool,
-        /// From the start again after the last file.
-        repeat: bool,
-        /// Which gain brings pieces to one loudness.
-        replay_gain: ReplayGain,
-        /// How long one piece fades into the next, in seconds; 0 is without.
-        crossfade_s: f64,
-    },
-    /// A FIFO of raw little-endian PCM, as MPD writes it.
-    Pipe {
-        /// The FIFO; it is made when it is not there.
-        path: PathBuf,
-        /// What is written into it; the stream's format when it is not given.
-        format: Format,
-    },
-    /// A piece that the program makes itself.
-    Demo,
-    /// A sine.
-    Tone {
-        /// Frequency in Hz.
-        frequency: f64,
-        /// Level of its peak below full scale, in dB.
-        level_db: f64,
-    },
-}
-
-impl SourceConfig {
-    /// The library source on `path`, everything else as by default.
-    pub fn library(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
-        SourceConfig::Library { path, shuffle: false, repeat: true, replay_gain: ReplayGain::Off, crossfade_s: 0.0 }
-    }
 }
 
 impl StreamConfig {
@@ -136,6 +89,8 @@ impl StreamConfig {
             group: None,
             port: DEFAULT_RTP_PORT,
             enabled: true,
+            idle_after_s: DEFAULT_IDLE_S,
+            silence_db: DEFAULT_SILENCE_DB,
             source,
         }
     }
@@ -189,6 +144,7 @@ fn read_sender(top: &mut Section<'_>) -> Option<SenderConfig> {
         None => default.streams,
     };
     check_unique(top, &streams);
+    check_mixes(top, &streams);
     Some(SenderConfig {
         interface,
         playout_delay_ms: playout_delay_ms.unwrap_or(default.playout_delay_ms),
@@ -216,7 +172,9 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
     let group = section.get("group", group_address);
     let port = section.get("port", rtp_port).unwrap_or(DEFAULT_RTP_PORT);
     let enabled = section.get("enabled", flag).unwrap_or(true);
-    let source = section.section("source", "source", |source| read_source(source, format));
+    let idle_after_s = section.get("idle_after_s", integer(1..=86_400)).unwrap_or(DEFAULT_IDLE_S);
+    let silence_db = section.get("silence_db", section::number(-120.0..=-20.0)).unwrap_or(DEFAULT_SILENCE_DB);
+    let source = section.section("source", "source", |section| source::read(section, format));
     Some(StreamConfig {
         name: name.unwrap_or_else(|| capitalised(&id)),
         id,
@@ -224,6 +182,8 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
         group,
         port,
         enabled,
+        idle_after_s,
+        silence_db,
         source: source.unwrap_or(Some(SourceConfig::Demo))?,
     })
 }
@@ -246,58 +206,11 @@ fn auto_approve(value: &section::Value<'_>) -> Result<AutoApprove, String> {
     }
 }
 
-fn replay_gain(value: &section::Value<'_>) -> Result<ReplayGain, String> {
-    match text(value)?.as_str() {
-        "off" => Ok(ReplayGain::Off),
-        "track" => Ok(ReplayGain::Track),
-        "album" => Ok(ReplayGain::Album),
-        "auto" => Ok(ReplayGain::Auto),
-        typed => Err(format!("unknown \"{typed}\"; {}", suggestion(typed, &["off", "track", "album", "auto"]))),
-    }
-}
-
 /// A list of host names.
 fn names(value: &section::Value<'_>) -> Result<Vec<String>, String> {
     let wrong = || "write a list of host names, such as [\"music.example.org\"]".to_owned();
     let list = value.as_array().ok_or_else(wrong)?;
     list.iter().map(|name| name.get_ref().as_str().map(str::to_owned).ok_or_else(wrong)).collect()
-}
-
-const SOURCE_TYPES: [&str; 4] = ["library", "pipe", "demo", "tone"];
-
-fn read_source(section: &mut Section<'_>, stream: Format) -> Option<SourceConfig> {
-    let known = SOURCE_TYPES.join(", ");
-    let kind = section.require("type", &format!("one of {known}"), |value| {
-        let typed = text(value)?;
-        match SOURCE_TYPES.iter().find(|known| **known == typed) {
-            Some(kind) => Ok(*kind),
-            None => Err(format!("unknown source \"{typed}\"; {}", suggestion(&typed, &SOURCE_TYPES))),
-        }
-    });
-    let Some(kind) = kind else {
-        section.ignore_rest();
-        return None;
-    };
-    match kind {
-        "library" => {
-            let shuffle = section.get("shuffle", flag).unwrap_or(false);
-            let repeat = section.get("repeat", flag).unwrap_or(true);
-            let replay_gain = section.get("replay_gain", replay_gain).unwrap_or_default();
-            let crossfade_s = section.get("crossfade_s", number(0.0..=12.0)).unwrap_or(0.0);
-            let path = section.require("path", "the directory with the music", path)?;
-            Some(SourceConfig::Library { path, shuffle, repeat, replay_gain, crossfade_s })
-        }
-        "pipe" => {
-            let format = section.get("format", parsed).unwrap_or(stream);
-            let path = section.require("path", "the FIFO to read", path)?;
-            Some(SourceConfig::Pipe { path, format })
-        }
-        "tone" => Some(SourceConfig::Tone {
-            frequency: section.get("frequency", number(1.0..=96_000.0)).unwrap_or(997.0),
-            level_db: section.get("level_db", number(-120.0..=0.0)).unwrap_or(-20.0),
-        }),
-        _ => Some(SourceConfig::Demo),
-    }
 }
 
 /// Two streams under one id or in one group would talk over each other.
@@ -314,6 +227,30 @@ fn check_unique(top: &Section<'_>, streams: &[StreamConfig]) {
                 let ids = format!("\"{}\" and \"{}\"", other.id, stream.id);
                 top.problem_at("streams", &format!("the streams {ids} share the group {group}; give each its own"));
             }
+        }
+    }
+}
+
+/// What a mix is made of must be there, in the mix's format, and must not be a mix itself.
+fn check_mixes(top: &Section<'_>, streams: &[StreamConfig]) {
+    for mix in streams {
+        let SourceConfig::Mix { streams: inputs, .. } = &mix.source else { continue };
+        for input in inputs {
+            let found = streams.iter().find(|stream| stream.id == *input);
+            let trouble = match found {
+                None => {
+                    let ids: Vec<&str> = streams.iter().map(|s| s.id.as_str()).filter(|id| *id != mix.id).collect();
+                    format!("is not there; {}", suggestion(input, &ids))
+                }
+                Some(stream) if matches!(stream.source, SourceConfig::Mix { .. }) => {
+                    "is a mix itself; name what that is made of".to_owned()
+                }
+                Some(stream) if stream.format != mix.format => {
+                    format!("has the format {}, the mix {}; give both the same", stream.format, mix.format)
+                }
+                Some(_) => continue,
+            };
+            top.problem_at("streams", &format!("the mix \"{}\" has the stream \"{input}\", which {trouble}", mix.id));
         }
     }
 }

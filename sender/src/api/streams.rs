@@ -11,6 +11,7 @@ use super::problem::{Body, Problem};
 use super::{Api, written};
 use crate::hub::catalogue::{Action, Playback};
 use crate::hub::view::StreamView;
+use crate::live::Applied;
 
 /// A change of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -43,6 +44,21 @@ pub async fn change(
     Body(change): Body<StreamChange>,
 ) -> Result<StatusCode, Problem> {
     written(api.hub.switch(&id, change.enabled)?).await
+}
+
+/// Reads the configuration file anew: streams that have changed in it are changed, the others play on untouched.
+#[utoipa::path(post, path = "/api/v1/reload", tag = "streams",
+    responses((status = 200, body = Applied), (status = 422, body = Problem)))]
+pub async fn reload(State(api): State<Api>) -> Result<Json<Applied>, Problem> {
+    let reload = tokio::task::spawn_blocking(move || {
+        let applied = api.hub.catalogue().reload();
+        // Rooms hear of new streams at once.
+        api.hub.tick();
+        applied
+    });
+    let refused = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "configuration", detail);
+    let applied = reload.await.map_err(|error| refused(error.to_string()))?;
+    Ok(Json(applied.map_err(|error| refused(error.to_string()))?))
 }
 
 /// What a stream plays now.

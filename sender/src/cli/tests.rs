@@ -6,7 +6,7 @@ fn run(arguments: &[&str]) -> Result<Command, CliError> {
 
 fn streams(arguments: &[&str]) -> Vec<StreamConfig> {
     match run(arguments).unwrap() {
-        Command::Run(config) => config.streams,
+        Command::Run(config, _) => config.streams,
         other => panic!("a run, not {other:?}"),
     }
 }
@@ -52,4 +52,20 @@ fn ctl_watch_and_completions_are_read() {
     assert!(matches!(run(&["watch", "--once", "--json"]), Ok(Command::Watch(_))));
     let Err(CliError::Shown(bash)) = run(&["completions", "bash"]) else { panic!("a text") };
     assert!(bash.contains("unisono-sender") && bash.contains("recall"));
+}
+
+#[test]
+fn mpd_is_told_what_to_write_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sender.toml");
+    let pipe = "[[streams]]\nname = \"The \\\"den\\\"\"\nsource = { type = \"pipe\", path = \"/run/unisono/mpd.fifo\", \
+                format = \"44100:16:2\" }\n";
+    fs::write(&file, pipe).unwrap();
+    let Err(CliError::Shown(text)) = run(&["mpd-conf", file.to_str().unwrap()]) else { panic!("text") };
+    for line in ["type       \"fifo\"", "name       \"The \\\"den\\\"\"", "path       \"/run/unisono/mpd.fifo\""] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("format     \"44100:16:2\""));
+    fs::write(&file, "").unwrap();
+    assert!(run(&["mpd-conf", file.to_str().unwrap()]).unwrap_err().to_string().contains("\"pipe\""));
 }

@@ -40,6 +40,8 @@ pub struct Room {
     pub last_seen_s: i64,
     /// Id of the stream it is patched to.
     pub stream: Option<String>,
+    /// Ids of the streams it plays while that one is idle, in order.
+    pub otherwise: Vec<String>,
     /// Volume in dB; never above `max_db`.
     pub volume_db: f32,
     /// The loudest this room may be, in dB.
@@ -68,12 +70,24 @@ pub struct RoomChange {
     pub mute: Option<bool>,
     /// Later by so many microseconds; negative is earlier; a second at most.
     pub trim_us: Option<i64>,
+    /// Ids of streams to play, in this order, while the one it is patched to is idle; at most 8.
+    pub otherwise: Option<Vec<String>>,
     /// Which channels come out.
     #[schema(value_type = Option<String>, examples("stereo", "left", "right", "mono"))]
     pub channels: Option<Channels>,
 }
 
+/// So many streams may stand in for one that is idle.
+const MOST_CHOICES: usize = 8;
+
 impl Room {
+    /// What it plays: the stream it is patched to or, while that is idle, the first of the others that is not.
+    pub fn choice(&self, idle: impl Fn(&str) -> bool) -> Option<&String> {
+        let first = self.stream.as_ref()?;
+        let awake = std::iter::once(first).chain(&self.otherwise).find(|id| !idle(id));
+        Some(awake.unwrap_or(first))
+    }
+
     pub(super) fn new(hello: &Hello, first_stream: Option<&str>) -> Self {
         let shown: String = hello.room.chars().filter(|c| !c.is_control()).take(LONGEST_NAME - 4).collect();
         Room {
@@ -111,6 +125,13 @@ impl Room {
                 return Err(Refusal::Range { what: "trim_us", range: "-1000000 to 1000000" });
             }
             self.trim_us = trim;
+        }
+        if let Some(otherwise) = &change.otherwise {
+            let fits = |id: &String| (1..=LONGEST_NAME).contains(&id.len());
+            if otherwise.len() > MOST_CHOICES || !otherwise.iter().all(fits) {
+                return Err(Refusal::Range { what: "otherwise", range: "up to 8 ids of streams" });
+            }
+            self.otherwise.clone_from(otherwise);
         }
         self.mute = change.mute.unwrap_or(self.mute);
         self.channels = change.channels.unwrap_or(self.channels);

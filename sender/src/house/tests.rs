@@ -34,7 +34,7 @@ fn a_new_room_goes_on_with_what_it_does() {
     let mut house = House::default();
     let pinned = Hello { stream: Some("tv".into()), trim_us: 300, ..hello("a") };
     house.greet(&pinned, Admission::LetIn, Some("radio")).unwrap();
-    let orders = house.orders("a", sdp).unwrap();
+    let orders = house.orders("a", sdp, |_| false).unwrap();
     assert_eq!((orders.stream.unwrap().id.as_str(), orders.volume_db, orders.trim_us), ("tv", -10.0, 300));
 }
 
@@ -42,12 +42,12 @@ fn a_new_room_goes_on_with_what_it_does() {
 fn a_room_at_the_door_gets_no_orders_and_cannot_be_changed() {
     let mut house = House::default();
     house.greet(&hello("a"), Admission::AtTheDoor, None).unwrap();
-    assert_eq!(house.orders("a", sdp), None);
+    assert_eq!(house.orders("a", sdp, |_| false), None);
     assert_eq!(house.patch("a", Some("radio")), Err(Refusal::AtTheDoor("Room a".into())));
     house.admit("a").unwrap();
-    assert!(house.orders("a", sdp).is_some());
+    assert!(house.orders("a", sdp, |_| false).is_some());
     house.greet(&hello("a"), Admission::AtTheDoor, None).unwrap();
-    assert!(house.orders("a", sdp).is_some(), "who was let in stays in");
+    assert!(house.orders("a", sdp, |_| false).is_some(), "who was let in stays in");
 }
 
 #[test]
@@ -144,11 +144,11 @@ fn a_scene_brings_back_the_patch_but_not_above_the_maximum() {
 #[test]
 fn a_stream_that_is_off_or_away_is_waited_for() {
     let mut house = house();
-    assert_eq!(house.orders("a", |_| None).unwrap().stream.unwrap().sdp, "");
+    assert_eq!(house.orders("a", |_| None, |_| false).unwrap().stream.unwrap().sdp, "");
     house.enable_stream("radio", false);
-    assert_eq!(house.orders("a", sdp).unwrap().stream, None);
+    assert_eq!(house.orders("a", sdp, |_| false).unwrap().stream, None);
     house.enable_stream("radio", true);
-    assert_eq!(house.orders("a", sdp).unwrap().stream.unwrap().id, "radio");
+    assert_eq!(house.orders("a", sdp, |_| false).unwrap().stream.unwrap().id, "radio");
 }
 
 #[test]
@@ -229,7 +229,7 @@ proptest! {
                 prop_assert!((SILENCE_DB..=0.0).contains(&room.volume_db) && room.volume_db <= room.max_db);
                 prop_assert!(room.trim_us.abs() <= MAX_TRIM_US);
                 prop_assert!(house.groups.values().filter(|g| g.rooms().any(|id| id == room.id)).count() <= 1);
-                let orders = house.orders(&room.id, sdp).unwrap();
+                let orders = house.orders(&room.id, sdp, |_| false).unwrap();
                 prop_assert_eq!(orders.clone().sane(), orders);
             }
             for group in house.groups.values() {
@@ -266,4 +266,25 @@ proptest! {
         prop_assert!(volume::to_db(low) <= volume::to_db(high));
         prop_assert!((volume::to_travel(volume::to_db(travel)) - travel).abs() < 0.002);
     }
+}
+
+#[test]
+fn a_room_plays_its_next_choice_while_its_stream_is_idle() {
+    let mut house = House::default();
+    let hello = Hello { room_id: "a".into(), room: "A".into(), stream: Some("tv".into()), ..Hello::default() };
+    house.greet(&hello, Admission::LetIn, None).unwrap();
+    let otherwise = Some(vec!["records".to_owned(), "radio".to_owned()]);
+    house.change_room("a", &RoomChange { otherwise, ..RoomChange::default() }).unwrap();
+    let plays = |house: &House, idle: &[&str]| {
+        let orders = house.orders("a", |_| Some(String::new()), |id| idle.contains(&id)).unwrap();
+        orders.stream.unwrap().id
+    };
+    assert_eq!(plays(&house, &[]), "tv");
+    assert_eq!(plays(&house, &["tv"]), "records");
+    assert_eq!(plays(&house, &["tv", "records"]), "radio");
+    assert_eq!(plays(&house, &["tv", "records", "radio"]), "tv", "all idle: its own");
+    house.enable_stream("records", false);
+    assert_eq!(plays(&house, &["tv"]), "radio", "one that is switched off is no choice");
+    let many = Some(vec!["x".to_owned(); 9]);
+    assert!(house.change_room("a", &RoomChange { otherwise: many, ..RoomChange::default() }).is_err());
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::library::{Cover, QueueState};
+use crate::live::{Applied, ReloadError};
+use crate::paging::{Page, PageError, PageRequest};
 
 /// Who sends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -57,6 +59,12 @@ pub struct Playback {
     pub duration_s: Option<f64>,
     /// Where its cover is, on this server.
     pub artwork: Option<String>,
+    /// For how long it has been silent, in whole seconds.
+    pub silent_s: f64,
+    /// It has been silent for as long as the configuration calls idle.
+    pub idle: bool,
+    /// How fast the clock of what feeds it runs against this sender's, in parts per million, where it has its own.
+    pub writer_ppm: Option<f64>,
     /// Which of `play`, `pause`, `next`, `previous`, `seek` its source understands; `queue` where it has one.
     pub can: Vec<String>,
     /// Id of the piece in the library.
@@ -101,6 +109,10 @@ pub trait Catalogue: Send + Sync + 'static {
     fn streams(&self) -> Vec<StreamFacts>;
     /// What a stream's source does now.
     fn playback(&self, id: &str) -> Option<Playback>;
+    /// Whether a stream has been silent for so long that rooms may play something else.
+    fn is_idle(&self, _id: &str) -> bool {
+        false
+    }
     /// Asks a source to do something.
     fn act(&self, id: &str, action: Action) -> Result<(), ActionError>;
     /// Sends a stream of this sender, or stops sending it.
@@ -110,6 +122,20 @@ pub trait Catalogue: Send + Sync + 'static {
     fn artwork(&self, _id: &str, _known: Option<&str>) -> Option<Cover> {
         None
     }
+    /// Reads the configuration anew and changes the streams by it. May take seconds.
+    fn reload(&self) -> Result<Applied, ReloadError> {
+        Err(ReloadError::NoFile)
+    }
+    /// Begins to play a file over these streams (or over none), `lead` from now.
+    fn begin_page(&self, _page: &PageRequest) -> Result<Page, PageError> {
+        Err(PageError::NotHere)
+    }
+    /// Whether the file has been played, and what dipped for it has returned.
+    fn is_page_over(&self, _page: &Page) -> bool {
+        true
+    }
+    /// Takes what was made for it off the air.
+    fn end_page(&self, _page: Page) {}
     /// Whether an address is one of this host's.
     fn is_own_address(&self, _address: IpAddr) -> bool {
         false

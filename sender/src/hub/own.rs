@@ -1,42 +1,40 @@
 //! The catalogue of a running sender: its own streams, and those it hears of.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use unisono_common::config::sender::{SenderConfig, SourceConfig};
 use unisono_common::sdp::{self, Session};
+use unisono_host::clock;
 use unisono_host::interface::Interface;
 
 use super::catalogue::{Action, ActionError, Catalogue, Origin, Playback, StreamFacts};
 use super::heard::Sessions;
 use crate::library::{Cover, Key, Library};
+use crate::live::{Applied, Live, ReloadError};
+use crate::paging::{Page, PageError, PageRequest};
 use crate::source;
 use crate::streams::{OnAir, Stream, Streams};
 
 /// Streams of this sender and of others.
 pub(super) struct Shelf {
+    live: Live,
     streams: Streams,
     heard: Sessions,
     library: Library,
-    kinds: BTreeMap<String, &'static str>,
     host: String,
 }
 
 impl Shelf {
-    pub(super) fn new(
-        config: &SenderConfig,
-        streams: Streams,
-        library: Library,
-        heard: Sessions,
-        host: String,
-    ) -> Self {
-        let kinds = config.streams.iter().map(|stream| (stream.id.clone(), kind(&stream.source)));
-        Shelf { streams, heard, library, kinds: kinds.collect(), host }
+    pub(super) fn new(live: Live, library: Library, heard: Sessions, host: String) -> Self {
+        Shelf { streams: live.streams(), live, heard, library, host }
     }
 
-    fn on_air(&self, id: &str) -> Option<&OnAir> {
-        self.streams.get(id)?.on_air.as_ref()
+    /// The stream of this id, or the one that is heard in it when it is a mix.
+    fn heard_in(&self, id: &str) -> Option<Arc<Stream>> {
+        let stream = self.streams.get(id)?;
+        let inner = stream.on_air.as_ref().and_then(|on_air| on_air.mix.as_ref()?.heard().map(str::to_owned));
+        inner.and_then(|id| self.streams.get(&id)).or(Some(stream))
     }
 
     fn own(&self, stream: &Stream, on_air: &OnAir) -> StreamFacts {
@@ -48,14 +46,18 @@ impl Shelf {
             format: stream.format.to_string(),
             address: on_air.group.to_string(),
             sdp: on_air.sdp.clone(),
-            kind: self.kinds.get(&stream.id).copied().unwrap_or_default().to_owned(),
+            kind: stream.kind.to_owned(),
         }
     }
 
     /// Sessions that are not our own announcements come back.
     fn foreign(&self) -> Vec<StreamFacts> {
-        let ours: Vec<_> =
-            self.streams.on_air().filter_map(|(_, on_air)| Some(sdp::origin(on_air.sdp.as_bytes())?.key())).collect();
+        let ours: Vec<_> = self
+            .streams
+            .on_air()
+            .iter()
+            .filter_map(|stream| Some(sdp::origin(stream.on_air.as_ref()?.sdp.as_bytes())?.key()))
+            .collect();
         let sessions = self.heard.now();
         let foreign = sessions.iter().filter(|session| !ours.contains(&session.origin.key()));
         let mut facts: Vec<StreamFacts> = foreign.map(|session| heard(session)).collect();
@@ -72,27 +74,36 @@ impl Shelf {
 
 impl Catalogue for Shelf {
     fn streams(&self) -> Vec<StreamFacts> {
-        let own = self.streams.on_air().map(|(stream, on_air)| self.own(stream, on_air));
+        let streams = self.streams.on_air();
+        let own = streams.iter().filter_map(|stream| Some(self.own(stream, stream.on_air.as_ref()?)));
         own.chain(self.foreign()).collect()
     }
 
     fn playback(&self, id: &str) -> Option<Playback> {
-        match self.on_air(id) {
-            Some(on_air) => {
-                let kind = self.kinds.get(id).copied().unwrap_or_default();
-                let mut playback = playback(kind, &on_air.source.snapshot());
-                playback.queue = self.library.queue_state(id).ok();
-                // A new address for each piece, so that a page shows each one's cover.
-                playback.artwork = playback.track.as_ref().map(|track| format!("/streams/{id}/artwork?track={track}"));
-                Some(playback)
-            }
-            None => Some(Playback { state: "live".to_owned(), ..Playback::default() }),
-        }
+        let Some(stream) = self.streams.get(id) else {
+            return Some(Playback { state: "live".to_owned(), ..Playback::default() });
+        };
+        let quiet = &stream.on_air.as_ref()?.quiet;
+        let (silent_ns, idle) = (quiet.silent_ns(clock::now()), quiet.is_idle(clock::now()));
+        let heard = self.heard_in(id)?;
+        let snapshot = heard.on_air.as_ref()?.source.snapshot();
+        let playback = playback(heard.kind, &snapshot);
+        // A new address for each piece, so that a page shows each one's cover.
+        let track = playback.track.as_ref().map(|track| format!("/streams/{id}/artwork?track={track}"));
+        let artwork = snapshot.artwork.map(|cover| format!("/streams/{id}/artwork?of={cover:x}")).or(track);
+        let queue = self.library.queue_state(id).ok();
+        Some(Playback { silent_s: (silent_ns as f64 / 1e9).floor(), idle, artwork, queue, ..playback })
+    }
+
+    fn is_idle(&self, id: &str) -> bool {
+        let stream = self.streams.get(id);
+        stream.and_then(|stream| Some(stream.on_air.as_ref()?.quiet.is_idle(clock::now()))).unwrap_or(false)
     }
 
     fn act(&self, id: &str, action: Action) -> Result<(), ActionError> {
-        let on_air = self.on_air(id).ok_or_else(|| ActionError::NotHere(id.to_owned()))?;
-        if !can(self.kinds.get(id).copied().unwrap_or_default()).contains(&name(action)) {
+        let stream = self.heard_in(id).ok_or_else(|| ActionError::NotHere(id.to_owned()))?;
+        let on_air = stream.on_air.as_ref().ok_or_else(|| ActionError::NotHere(id.to_owned()))?;
+        if !on_air.source.snapshot().can.contains(&name(action)) {
             return Err(ActionError::Cannot(id.to_owned()));
         }
         match action {
@@ -108,14 +119,36 @@ impl Catalogue for Shelf {
     }
 
     fn switch(&self, id: &str, on: bool) {
-        if let Some(on_air) = self.on_air(id) {
+        if let Some(on_air) = self.streams.get(id).as_ref().and_then(|stream| stream.on_air.as_ref()) {
             on_air.switch(on);
         }
     }
 
     fn artwork(&self, id: &str, known: Option<&str>) -> Option<Cover> {
-        let now = self.on_air(id)?.source.snapshot().now_playing?;
-        self.library.file_cover(&now.track.path?, known)
+        let heard = self.heard_in(id)?;
+        let source = &heard.on_air.as_ref()?.source;
+        if let Some(picture) = source.artwork() {
+            let etag = format!("\"{:x}\"", picture.id);
+            let bytes = (!known.is_some_and(|known| known.contains(&etag))).then(|| picture.bytes.clone());
+            return Some(Cover { mime: picture.mime, etag, bytes });
+        }
+        self.library.file_cover(&source.snapshot().now_playing?.track.path?, known)
+    }
+
+    fn reload(&self) -> Result<Applied, ReloadError> {
+        self.live.reload()
+    }
+
+    fn begin_page(&self, page: &PageRequest) -> Result<Page, PageError> {
+        self.live.begin_page(page)
+    }
+
+    fn is_page_over(&self, page: &Page) -> bool {
+        page.is_over(clock::now())
+    }
+
+    fn end_page(&self, page: Page) {
+        self.live.end_page(page);
     }
 
     fn is_own_address(&self, address: IpAddr) -> bool {
@@ -162,28 +195,10 @@ fn playback(kind: &str, snapshot: &source::Snapshot) -> Playback {
         album: track.album,
         position_s: snapshot.now_playing.as_ref().map(|now| now.position.as_secs_f64()),
         duration_s: track.duration.map(|duration| duration.as_secs_f64()),
-        artwork: None,
         track: track.path.as_deref().filter(|_| kind == "library").map(|path| Key::of_path(path).to_string()),
-        queue: None,
-        can: can(kind).iter().map(|action| (*action).to_owned()).collect(),
-    }
-}
-
-fn kind(source: &SourceConfig) -> &'static str {
-    match source {
-        SourceConfig::Library { .. } => "library",
-        SourceConfig::Pipe { .. } => "pipe",
-        SourceConfig::Demo => "demo",
-        SourceConfig::Tone { .. } => "tone",
-    }
-}
-
-/// What the source of a kind understands.
-fn can(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "library" => &["play", "pause", "next", "previous", "seek", "queue"],
-        "pipe" | "demo" | "tone" => &["play", "pause"],
-        _ => &[],
+        writer_ppm: snapshot.writer_ppm,
+        can: snapshot.can.iter().map(|action| (*action).to_owned()).collect(),
+        ..Playback::default()
     }
 }
 

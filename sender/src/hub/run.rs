@@ -42,7 +42,7 @@ pub fn start(config: &SenderConfig, service: &Service, listener: TcpListener) ->
     let ear =
         Ear::open(&service.interface).inspect_err(|error| tracing::warn!(%error, "other senders are not heard")).ok();
     let heard = ear.as_ref().map_or_else(Sessions::default, Ear::sessions);
-    let shelf = Shelf::new(config, service.streams.clone(), service.library.clone(), heard, host.clone());
+    let shelf = Shelf::new(service.live.clone(), service.library.clone(), heard, host.clone());
     let name = config.hub_name.clone().unwrap_or_else(|| host.clone());
     let settings = HubSettings { name, auto_approve: config.auto_approve };
     let state_dir = service.state.path();

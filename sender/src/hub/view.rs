@@ -78,6 +78,8 @@ pub struct RoomView {
     pub last_seen_s: Option<i64>,
     /// Id of the stream it is patched to.
     pub stream: Option<String>,
+    /// Ids of the streams it plays while that one is idle, in order.
+    pub otherwise: Vec<String>,
     /// Volume in dB.
     pub volume_db: f32,
     /// The same as the travel of a fader, 0 to 1.
@@ -271,6 +273,7 @@ fn room_view(state: &State, room: &Room) -> RoomView {
         output: room.output.clone(),
         last_seen_s: there.is_none().then_some(room.last_seen_s),
         stream: room.stream.clone(),
+        otherwise: room.otherwise.clone(),
         volume_db: room.volume_db,
         volume: volume::to_travel(room.volume_db),
         max_db: room.max_db,

@@ -51,3 +51,18 @@ fn a_long_stall_is_skipped_and_leaves_the_timeline_whole() {
     assert_eq!(after.frame, (START + 1_295 * MS).to_frame(48_000));
     assert!(packets.iter().filter(|(.., departure)| departure.skipped > 0).count() == 1);
 }
+
+#[test]
+fn streams_come_and_go_and_a_mix_follows_its_inputs() {
+    let mut pace = Pace::new([], 200 * MS);
+    assert!(pace.next().is_none());
+    pace.add(Timeline::new(48_000, 240, START), 1);
+    pace.add(Timeline::new(48_000, 240, START), 0);
+    let (first, at) = pace.next().unwrap();
+    assert_eq!(first, 1, "the input goes first");
+    pace.depart(first, at);
+    assert_eq!(pace.next(), Some((0, at)), "and the mix of the same packet next");
+    pace.depart(0, at);
+    pace.swap_remove(0);
+    assert_eq!(pace.next().map(|(index, _)| index), Some(0), "what is left has moved");
+}

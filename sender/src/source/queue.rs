@@ -23,8 +23,11 @@ pub(crate) struct Sizes {
     pub(crate) prebuffer: Duration,
 }
 
+/// What a listener asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Command {
+pub(crate) enum Wish {
+    Play,
+    Pause,
     Next,
     Previous,
     Seek(Duration),
@@ -63,7 +66,7 @@ pub struct SourceHandle {
 /// Drives a source; clones drive the same one. What a source cannot do (a pipe has no next) it ignores.
 #[derive(Clone, Debug)]
 pub struct Control {
-    commands: Sender<Command>,
+    commands: Sender<Wish>,
     shared: Arc<Shared>,
 }
 
@@ -72,7 +75,7 @@ pub struct Control {
 pub(crate) struct QueueWriter {
     producer: Producer<i32>,
     shared: Arc<Shared>,
-    commands: Receiver<Command>,
+    commands: Receiver<Wish>,
     channels: usize,
     written: u64,
 }
@@ -196,7 +199,7 @@ impl SourceHandle {
 impl Drop for SourceHandle {
     fn drop(&mut self) {
         self.shared.stop.store(true, Release);
-        self.control.send(Command::Wake);
+        self.control.send(Wish::Wake);
     }
 }
 
@@ -212,32 +215,44 @@ fn ramp(samples: &mut [i32], channels: usize, gain: impl Fn(f64) -> f64) {
 impl Control {
     /// Goes on after [`pause`](Self::pause).
     pub fn play(&self) {
-        self.shared.paused.store(false, Release);
+        self.ask(Wish::Play);
     }
 
     /// Fades out and stays where it is; the stream goes on with silence.
     pub fn pause(&self) {
-        self.shared.paused.store(true, Release);
+        self.ask(Wish::Pause);
     }
 
     /// To the next track.
     pub fn next(&self) {
-        self.send(Command::Next);
+        self.ask(Wish::Next);
     }
 
     /// To the start of the track, or to the one before when it has only begun.
     pub fn previous(&self) {
-        self.send(Command::Previous);
+        self.ask(Wish::Previous);
     }
 
     /// To a position in the track.
     pub fn seek(&self, position: Duration) {
-        self.send(Command::Seek(position));
+        self.ask(Wish::Seek(position));
     }
 
-    fn send(&self, command: Command) {
+    /// To the program that feeds the source, when that can be driven; else to the queue and the source.
+    fn ask(&self, wish: Wish) {
+        let remote = self.shared.detail().remote.clone();
+        match (remote, wish) {
+            (Some(remote), wish) => drop(remote.send(wish)),
+            (None, Wish::Play) => self.shared.paused.store(false, Release),
+            (None, Wish::Pause) => self.shared.paused.store(true, Release),
+            (None, wish) => self.send(wish),
+        }
+    }
+
+    fn send(&self, wish: Wish) {
+        self.shared.asked.store(true, Release);
         // A source that has ended cannot be driven.
-        let _ = self.commands.send(command);
+        let _ = self.commands.send(wish);
     }
 }
 
@@ -309,13 +324,14 @@ impl QueueWriter {
         }
     }
 
-    fn interrupt(&self, command: Command) -> Result<(), Interrupt> {
-        match command {
+    fn interrupt(&self, wish: Wish) -> Result<(), Interrupt> {
+        self.shared.asked.store(false, Release);
+        match wish {
             _ if self.shared.stop.load(Acquire) => Err(Interrupt::Stop),
-            Command::Next => Err(Interrupt::Next),
-            Command::Previous => Err(Interrupt::Previous),
-            Command::Seek(to) => Err(Interrupt::Seek(to)),
-            Command::Wake => Ok(()),
+            Wish::Next => Err(Interrupt::Next),
+            Wish::Previous => Err(Interrupt::Previous),
+            Wish::Seek(to) => Err(Interrupt::Seek(to)),
+            Wish::Play | Wish::Pause | Wish::Wake => Ok(()),
         }
     }
 
@@ -341,13 +357,50 @@ impl QueueWriter {
         SourceStatus(self.shared.clone()).snapshot().now_playing
     }
 
+    /// Sets the state; what is new and wrong is told in the log.
     pub(crate) fn set_state(&mut self, state: State) {
-        self.shared.detail().state = state;
+        self.status().set_state(state);
+    }
+
+    /// What observers see of the source.
+    pub(crate) fn status(&self) -> SourceStatus {
+        SourceStatus(self.shared.clone())
+    }
+
+    /// Whether the source has somebody's ear: it is not to stop, and no wish is waiting.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience(self.shared.clone())
+    }
+
+    /// How fast the writer's clock runs against the media clock, in parts per million.
+    pub(crate) fn set_writer_ppm(&mut self, ppm: Option<f64>) {
+        self.shared.detail().writer_ppm = ppm;
     }
 
     /// Changes the counters that this side keeps.
     pub(crate) fn count(&mut self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.shared.detail().counters);
+    }
+}
+
+/// What a thread that waits for something outside looks at, to see that it should turn to something else.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience(Arc<Shared>);
+
+impl Patience {
+    /// Whether the source is to stop, or has a wish to read.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.stop.load(Acquire) || self.0.asked.load(Acquire)
+    }
+
+    /// Whether the queue has run empty.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.0.queued() == 0
+    }
+
+    /// What observers see of the source.
+    pub(crate) fn status(&self) -> SourceStatus {
+        SourceStatus(self.0.clone())
     }
 }
 

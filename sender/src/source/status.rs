@@ -2,11 +2,19 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
+use unisono_common::time::LocalTime;
+use unisono_host::clock;
+
+use super::queue::Wish;
 
 /// The one state a source is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,10 +70,14 @@ pub struct Counters {
     pub skipped: u64,
     /// Bytes of incomplete frames dropped at a pipe.
     pub dropped_bytes: u64,
+    /// Packets of another sender that did not come.
+    pub lost_packets: u64,
+    /// Times that a card's input ran over.
+    pub overruns: u64,
 }
 
 /// A source at one instant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Snapshot {
     /// Its state.
     #[serde(flatten)]
@@ -74,6 +86,12 @@ pub struct Snapshot {
     pub paused: bool,
     /// What is being heard of it.
     pub now_playing: Option<NowPlaying>,
+    /// Names the cover of it; none when it has none.
+    pub artwork: Option<u64>,
+    /// Which of `play`, `pause`, `next`, `previous` and `seek` it understands now.
+    pub can: &'static [&'static str],
+    /// How fast the writer's clock runs against the media clock, in parts per million, when it has one of its own.
+    pub writer_ppm: Option<f64>,
     /// Audio in the queue.
     pub queued: Duration,
     /// Audio the queue can hold.
@@ -96,8 +114,11 @@ impl SourceStatus {
         detail.forget_before(taken);
         Snapshot {
             state: if paused && detail.state == State::Playing { State::Idle } else { detail.state.clone() },
-            paused,
+            paused: paused || detail.outside.as_ref().is_some_and(|outside| outside.paused),
             now_playing: detail.now_playing(taken, shared),
+            artwork: detail.outside.as_ref().and_then(|outside| Some(outside.artwork.as_ref()?.id)),
+            can: detail.can,
+            writer_ppm: detail.writer_ppm,
             queued: shared.duration(shared.queued()),
             capacity: shared.duration(shared.capacity),
             counters: Counters {
@@ -113,7 +134,43 @@ impl SourceStatus {
     /// Whether the source's thread still runs.
     #[cfg(test)]
     pub(crate) fn is_alive(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
+        !self.has_ended()
+    }
+
+    /// Whether the source's thread has ended, and let go of all it had open.
+    pub fn has_ended(&self) -> bool {
+        self.0.ended.load(Acquire)
+    }
+
+    /// Sets the state; a failure that is new is told in the log.
+    pub(super) fn set_state(&self, state: State) {
+        let before = std::mem::replace(&mut self.0.detail().state, state.clone());
+        match state {
+            State::Failed(reason) if before != State::Failed(reason.clone()) => tracing::warn!("failed: {reason}"),
+            State::Stalled if before != State::Stalled => tracing::info!("stalled: nothing comes"),
+            _ => {}
+        }
+    }
+
+    /// The source's thread has ended.
+    pub(super) fn end(&self) {
+        self.0.ended.store(true, Release);
+    }
+
+    /// The cover of what is being heard.
+    pub fn artwork(&self) -> Option<Arc<Artwork>> {
+        self.0.detail().outside.as_ref()?.artwork.clone()
+    }
+
+    /// What the program that feeds the source says of itself.
+    pub(super) fn set_outside(&self, outside: Option<Outside>) {
+        self.0.detail().outside = outside;
+    }
+
+    /// Wishes go to `remote` from now on, which understands these; or again to the source.
+    pub(super) fn set_remote(&self, remote: Option<Sender<Wish>>, can: &'static [&'static str]) {
+        let mut detail = self.0.detail();
+        (detail.remote, detail.can) = (remote, can);
     }
 
     /// The source's thread has come to an end that it did not foresee.
@@ -144,6 +201,10 @@ pub(super) struct Shared {
     pub(super) sounding: AtomicBool,
     /// The handle is gone.
     pub(super) stop: AtomicBool,
+    /// There is a wish that the source's thread has not read yet.
+    pub(super) asked: AtomicBool,
+    /// The source's thread has ended.
+    pub(super) ended: AtomicBool,
     pub(super) underruns: AtomicU64,
     detail: Mutex<Detail>,
 }
@@ -155,6 +216,43 @@ pub(super) struct Detail {
     /// Tracks in the queue, the one being heard first.
     pub(super) tracks: VecDeque<Mark>,
     pub(super) counters: Counters,
+    /// What the program that feeds the source says of itself.
+    pub(super) outside: Option<Outside>,
+    /// Where wishes go when not to the source's thread.
+    pub(super) remote: Option<Sender<Wish>>,
+    pub(super) can: &'static [&'static str],
+    pub(super) writer_ppm: Option<f64>,
+}
+
+/// What a program that feeds a source says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Outside {
+    pub(super) track: Track,
+    /// How far it was at `since`.
+    pub(super) elapsed: Duration,
+    pub(super) since: LocalTime,
+    pub(super) paused: bool,
+    pub(super) artwork: Option<Arc<Artwork>>,
+}
+
+/// A picture of what is being heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artwork {
+    /// Another one for another picture.
+    pub id: u64,
+    /// MIME type.
+    pub mime: &'static str,
+    /// The picture.
+    pub bytes: Vec<u8>,
+}
+
+impl Outside {
+    fn now_playing(&self) -> NowPlaying {
+        let running = if self.paused { 0 } else { (clock::now() - self.since).max(0) };
+        let position = self.elapsed + Duration::from_nanos(running.unsigned_abs());
+        let position = self.track.duration.map_or(position, |duration| position.min(duration));
+        NowPlaying { track: self.track.clone(), position }
+    }
 }
 
 /// Where in the queue a track begins.
@@ -180,8 +278,18 @@ impl Shared {
             paused: AtomicBool::new(false),
             sounding: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             underruns: AtomicU64::new(0),
-            detail: Mutex::new(Detail { state: State::Idle, tracks: VecDeque::new(), counters: Counters::default() }),
+            detail: Mutex::new(Detail {
+                state: State::Idle,
+                tracks: VecDeque::new(),
+                counters: Counters::default(),
+                outside: None,
+                remote: None,
+                can: &[],
+                writer_ppm: None,
+            }),
         }
     }
 
@@ -210,6 +318,9 @@ impl Detail {
     }
 
     fn now_playing(&self, taken: u64, shared: &Shared) -> Option<NowPlaying> {
+        if let Some(outside) = &self.outside {
+            return Some(outside.now_playing());
+        }
         let mark = self.tracks.front().filter(|mark| mark.at <= taken)?;
         let position = mark.offset + shared.duration(taken - mark.at);
         Some(NowPlaying { track: mark.track.clone()?, position })

@@ -4,15 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use unisono_common::config::sender::SourceConfig;
+use unisono_common::config::sender::{Signal, SourceConfig};
 
 use super::*;
-use crate::library::Library;
-use crate::testing::*;
+use crate::testing::{music, noise, spawn, stream, take_until};
 
 fn pipe(path: &Path, written: &str, stream_format: &str) -> Result<SourceHandle, SourceError> {
     let format = written.parse().unwrap();
-    spawn(&stream(stream_format, SourceConfig::Pipe { path: path.to_owned(), format }), &Library::detached())
+    spawn(&stream(stream_format, SourceConfig::pipe(path, format)))
 }
 
 fn bytes(samples: &[i32]) -> Vec<u8> {
@@ -141,8 +140,8 @@ fn what_cannot_be_a_pipe_is_an_error_that_says_what_would_be_right() {
 
 #[test]
 fn demo_and_tone_play_and_end_when_dropped() {
-    for source in [SourceConfig::Demo, SourceConfig::Tone { frequency: 440.0, level_db: -12.0 }] {
-        let mut handle = spawn(&stream("48000:16:2", source), &Library::detached()).unwrap();
+    for source in [SourceConfig::Demo, SourceConfig::Tone { signal: Signal::Sine, frequency: 440.0, level_db: -12.0 }] {
+        let mut handle = spawn(&stream("48000:16:2", source)).unwrap();
         let taken = take_until(&mut handle, |_, taken| taken.len() > 96_000);
         assert!(taken.iter().any(|&s| s > 1_000) && taken.iter().all(|&s| s < 32_767));
         let status = handle.status();

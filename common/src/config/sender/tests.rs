@@ -39,10 +39,18 @@ fn every_key_is_read() {
         source = { type = "library", path = "/srv/music", shuffle = true, repeat = false, replay_gain = "auto", crossfade_s = 2.5 }
         [[streams]]
         name = "MPD & Co!"
-        source = { type = "pipe", path = "/run/mpd.fifo", format = "44100:32:2" }
+        idle_after_s = 5
+        silence_db = -60
+        [streams.source]
+        type = "pipe"
+        path = "/run/mpd.fifo"
+        format = "44100:32:2"
+        group = "audio"
+        mpd = "localhost"
+        mpd_password = "secret"
         [[streams]]
         id = "t"
-        source = { type = "tone", frequency = 1000, level_db = -6.5 }
+        source = { type = "tone", signal = "sides", frequency = 1000, level_db = -6.5 }
         "#,
     )
     .unwrap();
@@ -62,8 +70,16 @@ fn every_key_is_read() {
     assert_eq!(radio.source, library);
     assert_eq!((mpd.id.as_str(), mpd.name.as_str()), ("mpd-co", "MPD & Co!"));
     let format = "44100:32:2".parse().unwrap();
-    assert_eq!(mpd.source, SourceConfig::Pipe { path: "/run/mpd.fifo".into(), format });
-    assert_eq!(tone.source, SourceConfig::Tone { frequency: 1000.0, level_db: -6.5 });
+    let pipe = SourceConfig::Pipe {
+        path: "/run/mpd.fifo".into(),
+        format,
+        group: Some("audio".into()),
+        mpd: Some("localhost:6600".into()),
+        mpd_password: Some("secret".into()),
+    };
+    assert_eq!(mpd.source, pipe);
+    assert_eq!((mpd.idle_after_s, mpd.silence_db), (5, -60.0));
+    assert_eq!(tone.source, SourceConfig::Tone { signal: Signal::Sides, frequency: 1000.0, level_db: -6.5 });
 }
 
 #[test]
@@ -117,7 +133,7 @@ fn a_source_must_be_known_and_complete() {
     );
     assert_eq!(
         source("{ path = 'x' }"),
-        "sender.toml:2: source: needs the key \"type\": one of library, pipe, demo, tone"
+        "sender.toml:2: source: needs the key \"type\": one of library, pipe, command, http, capture, rtp, mix, tone, demo"
     );
     assert_eq!(source("{ type = 'pipe' }"), "sender.toml:2: source: needs the key \"path\": the FIFO to read");
     assert_eq!(source("'demo'"), "sender.toml:2: source: this must be a table, not a text");
@@ -148,4 +164,63 @@ proptest! {
     fn no_toml_makes_it_panic(key in "(interface|ttl|streams|http|clock_port|state_dir)", value in "(-?[0-9]{1,20}|'[^']{0,20}'|true|[0-9]\\.5|\\[\\]|\\{\\}|\\[\\{source=\\{type='tone', level_db=nan\\}\\}\\])") {
         let _ = parse(&format!("{key} = {value}"));
     }
+}
+
+#[test]
+fn every_source_is_read() {
+    let config = parse(
+        r#"
+        [[streams]]
+        id = "radio"
+        source = { type = "http", url = "https://radio.example.org/jazz.m3u" }
+        [[streams]]
+        id = "shell"
+        source = { type = "command", command = "ffmpeg -i x | cat", format = "44100:16:2" }
+        [[streams]]
+        id = "words"
+        source = { type = "command", command = ["cat", "/dev/zero"] }
+        [[streams]]
+        id = "tv"
+        source = { type = "capture", device = "hw:CARD=CODEC", latency_ms = 10 }
+        [[streams]]
+        id = "heard"
+        source = { type = "rtp", session = "Studio" }
+        [[streams]]
+        id = "group"
+        source = { type = "rtp", address = "239.1.2.3:5004", format = "48000:24:2", latency_ms = 30 }
+        [[streams]]
+        id = "all"
+        source = { type = "mix", streams = ["tv", "radio"], duck_db = -60, hold_ms = 0 }
+        "#,
+    )
+    .unwrap();
+    let source = |id: &str| config.streams.iter().find(|stream| stream.id == id).unwrap().source.clone();
+    let SourceConfig::Command { command, format } = source("shell") else { panic!("a command") };
+    assert_eq!((command.join(" "), format.rate), ("sh -c ffmpeg -i x | cat".to_owned(), 44_100));
+    assert!(matches!(source("words"), SourceConfig::Command { command, .. } if command.len() == 2));
+    assert!(matches!(source("tv"), SourceConfig::Capture { latency_ms: 10, .. }));
+    assert!(matches!(source("heard"), SourceConfig::Rtp { from: RtpFrom::Announced(name), .. } if name == "Studio"));
+    assert!(matches!(source("group"), SourceConfig::Rtp { from: RtpFrom::Address { .. }, latency_ms: 30 }));
+    assert!(matches!(source("all"), SourceConfig::Mix { streams, .. } if streams == ["tv", "radio"]));
+    assert_eq!(config.streams.iter().map(|s| s.source.kind()).filter(|kind| *kind == "command").count(), 2);
+}
+
+#[test]
+fn sources_that_cannot_be_are_told() {
+    let source = |text: &str| complaint(&format!("[[streams]]\nid = \"a\"\nsource = {{ {text} }}"));
+    assert!(source("type = \"htp\"").contains("did you mean \"http\"?"));
+    assert!(source("type = \"http\", url = \"ftp://x\"").contains("http:// or https://"));
+    assert!(source("type = \"command\", command = []").contains("ffmpeg"));
+    assert!(source("type = \"rtp\"").contains("\"session\""));
+    assert!(source("type = \"pipe\", path = \"/x\", mpd = \"host:port\"").contains("HOST:PORT"));
+    assert!(source("type = \"tone\", signal = \"pnk\"").contains("did you mean \"pink\"?"));
+    assert!(source("type = \"mix\", streams = [\"b\"]").contains("is not there"));
+    let mixed = |format: &str, other: &str| {
+        complaint(&format!(
+            "[[streams]]\nid = \"b\"\nformat = \"{format}\"\nsource = {{ {other} }}\n\
+             [[streams]]\nid = \"a\"\nsource = {{ type = \"mix\", streams = [\"b\"] }}"
+        ))
+    };
+    assert!(mixed("44100:16:2", "type = \"demo\"").contains("give both the same"));
+    assert!(mixed("48000:16:2", "type = \"mix\", streams = [\"a\"]").contains("is a mix itself"));
 }

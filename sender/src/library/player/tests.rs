@@ -6,7 +6,7 @@ use std::time::Duration;
 use unisono_common::config::sender::{ReplayGain, SourceConfig};
 
 use crate::library::{Library, Page, Parts, When};
-use crate::source::{SourceHandle, State, spawn};
+use crate::source::{SourceHandle, State};
 use crate::testing::*;
 
 fn library(path: &Path, shuffle: bool, repeat: bool) -> Playing {
@@ -123,7 +123,7 @@ fn a_folder_without_music_is_a_failure_until_music_comes() {
 #[test]
 fn a_missing_folder_is_an_error_that_says_what_would_be_right() {
     let source = SourceConfig::library("/does/not/exist");
-    let error = spawn(&stream("48000:16:2", source), &Library::detached()).unwrap_err().to_string();
+    let error = spawn(&stream("48000:16:2", source)).unwrap_err().to_string();
     assert!(error.contains("/does/not/exist") && error.contains("give a folder"), "{error}");
 }
 
@@ -330,7 +330,7 @@ fn a_stream_that_starts_again_goes_on_where_it_was() {
     for start in 0..2 {
         let library = Library::open(state.path(), &[]);
         let _librarian = library.start().unwrap();
-        let mut handle = spawn(&stream, &library).unwrap();
+        let mut handle = crate::source::spawn(&stream, &loopback(), &library).unwrap();
         if start == 0 {
             take_until(&mut handle, |_, taken| taken.ends_with(&[1_000; 2_000]));
             handle.control().next();

@@ -1,0 +1,414 @@
+//! The streams of a running sender: put on air, changed and taken off while the others play on.
+//!
+//! A stream whose source alone has changed stays what it is on the network: its packets go on, silent while the old
+//! source ends and the new one begins. Any other change makes a new session of it, as [`describe::settle`] says.
+
+mod page;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use tracing::{info, warn};
+use unisono_common::config::ConfigError;
+use unisono_common::config::sender::{SenderConfig, SourceConfig, StreamConfig};
+use unisono_common::identity::StreamIdentity;
+use unisono_host::interface::Interface;
+use unisono_host::multicast::{self, MulticastSender, SendOptions};
+use unisono_host::state::{StateDir, StateError};
+use unisono_host::{clock, random};
+use utoipa::ToSchema;
+
+use crate::describe::{self, Host};
+use crate::library::Library;
+use crate::mixdown::{Mixdown, Rules};
+use crate::report::Reporter;
+use crate::service::StartError;
+use crate::source::{self, SourceStatus};
+use crate::streams::{Address, MixStatus, OnAir, Quiet, Stream, Streams};
+use crate::teller::Teller;
+use crate::timeserver::MediaClock;
+use crate::transmit::{Feed, Outgoing, Transmitter};
+
+/// DSCP of audio and its reports: AF41, which Wi-Fi carries as video.
+pub(crate) const DSCP: u8 = 34;
+
+/// How long a source that is replaced may take to end before its successor begins.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// What a change of the configuration did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Applied {
+    /// Ids of streams that are new.
+    pub added: Vec<String>,
+    /// Ids of streams that have changed.
+    pub changed: Vec<String>,
+    /// Ids of streams that are gone.
+    pub removed: Vec<String>,
+    /// Why a stream is not what the configuration says.
+    pub failed: Vec<String>,
+    /// Keys that have changed and hold from the next start on.
+    pub at_next_start: Vec<String>,
+}
+
+/// Why the configuration is not read anew.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The sender was started without.
+    #[error("the sender was started without a configuration file; start it with --config FILE")]
+    NoFile,
+    /// It is no longer there.
+    #[error("{file}: {1}", file = .0.display())]
+    Unreadable(PathBuf, std::io::Error),
+    /// It is wrong.
+    #[error(transparent)]
+    Wrong(#[from] ConfigError),
+}
+
+/// The streams; clones are the same ones.
+#[derive(Clone, Debug)]
+pub struct Live(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    config: SenderConfig,
+    /// Where it was read.
+    file: Option<PathBuf>,
+    network: Network,
+    streams: Streams,
+    entries: Vec<Entry>,
+    /// Every stream's key in the transmit thread, by id; kept when a stream goes, for when it comes back.
+    keys: BTreeMap<String, u64>,
+    /// The key given last.
+    last_key: u64,
+    clock: MediaClock,
+    /// The packets end before the goodbyes.
+    transmitter: Transmitter,
+    teller: Teller,
+}
+
+/// What streams are opened with.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) interface: Interface,
+    pub(crate) host: Host,
+    pub(crate) state: Arc<StateDir>,
+    pub(crate) library: Library,
+}
+
+/// A stream that is configured.
+#[derive(Debug)]
+struct Entry {
+    config: StreamConfig,
+    group: SocketAddrV4,
+    stream: Arc<Stream>,
+    socket: Option<Arc<MulticastSender>>,
+}
+
+/// A stream that is ready to be sent.
+struct Opened {
+    entry: Entry,
+    feed: Option<Feed>,
+    reporter: Option<Reporter>,
+    outdated: Option<String>,
+    /// File name and content, to be kept once it is certain that the stream will be sent.
+    identity: Option<(String, String)>,
+}
+
+impl Live {
+    /// Puts the streams of `config` on air: all of them or, when one can't be had, none.
+    pub(crate) fn start(
+        config: SenderConfig,
+        file: Option<PathBuf>,
+        network: Network,
+        streams: Streams,
+        transmitter: Transmitter,
+        teller: Teller,
+        clock: MediaClock,
+    ) -> Result<Self, StartError> {
+        let (entries, keys) = (Vec::new(), BTreeMap::new());
+        let mut inner = Inner {
+            config: config.clone(),
+            file,
+            network,
+            streams,
+            entries,
+            keys,
+            last_key: 0,
+            clock,
+            teller,
+            transmitter,
+        };
+        let mut opened = Vec::new();
+        for (stream, group) in config.streams.iter().zip(describe::groups(&config.streams)) {
+            opened.push(inner.open(stream, group)?);
+        }
+        for stream in opened {
+            inner.put(stream)?;
+        }
+        Ok(Live(Arc::new(Mutex::new(inner))))
+    }
+
+    /// The streams as they are.
+    pub fn streams(&self) -> Streams {
+        self.inner().streams.clone()
+    }
+
+    /// Makes the streams what `config` says. What is the same plays on untouched.
+    pub fn apply(&self, config: SenderConfig) -> Applied {
+        self.inner().apply(config)
+    }
+
+    /// Reads the configuration file anew and makes the streams what it says. A file that is wrong changes nothing.
+    pub fn reload(&self) -> Result<Applied, ReloadError> {
+        let mut inner = self.inner();
+        let file = inner.file.clone().ok_or(ReloadError::NoFile)?;
+        let text = fs::read_to_string(&file).map_err(|error| ReloadError::Unreadable(file.clone(), error))?;
+        Ok(inner.apply(SenderConfig::parse(&file, &text)?))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn apply(&mut self, config: SenderConfig) -> Applied {
+        let mut applied = Applied { at_next_start: settings_changed(&self.config, &config), ..Applied::default() };
+        self.config.streams.clone_from(&config.streams);
+        let groups = describe::groups(&config.streams);
+        let wanted: Vec<_> = config.streams.iter().zip(groups).collect();
+        for entry in std::mem::take(&mut self.entries) {
+            let now = wanted.iter().find(|(stream, _)| stream.id == entry.config.id);
+            match now {
+                Some((stream, group)) if **stream == entry.config && *group == entry.group => self.entries.push(entry),
+                Some((stream, group)) if same_on_the_network(stream, *group, &entry) => {
+                    applied.changed.push(entry.config.id.clone());
+                    let id = entry.config.id.clone();
+                    if let Err(error) = self.change_source(entry, stream) {
+                        applied.failed.push(format!("stream \"{id}\": {error}"));
+                    }
+                }
+                now => {
+                    let list = if now.is_some() { &mut applied.changed } else { &mut applied.removed };
+                    list.push(entry.config.id.clone());
+                    self.take_off(entry);
+                }
+            }
+        }
+        for (stream, group) in wanted {
+            let there = self.entries.iter().any(|entry| entry.config.id == stream.id);
+            let known = applied.changed.contains(&stream.id);
+            if there {
+                continue;
+            }
+            if !known {
+                applied.added.push(stream.id.clone());
+            }
+            if let Err(error) = self.open(stream, group).and_then(|opened| self.put(opened)) {
+                applied.failed.push(error.to_string());
+            }
+        }
+        applied.failed.iter().for_each(|error| warn!("{error}"));
+        self.list();
+        info!(?applied, "configuration read anew");
+        applied
+    }
+
+    /// Opens everything that a stream needs; nothing is sent yet.
+    fn open(&mut self, config: &StreamConfig, group: SocketAddrV4) -> Result<Opened, StartError> {
+        let network = |error| StartError::Network { id: config.id.clone(), error };
+        if !config.enabled {
+            let stream = Arc::new(described(config, None));
+            let entry = Entry { config: config.clone(), group, stream, socket: None };
+            return Ok(Opened { entry, feed: None, reporter: None, outdated: None, identity: None });
+        }
+        let Network { interface, host, state, .. } = &self.network;
+        let options = SendOptions { source_port: group.port(), ttl: host.ttl, dscp: DSCP };
+        let socket = Arc::new(MulticastSender::open(interface, multicast::IPV4, options).map_err(network)?);
+        let file = format!("streams/{}.toml", config.id);
+        let mut identity = known_identity(&file, state)?;
+        let describe = |identity: &StreamIdentity| describe::session(config, group, host, identity);
+        let outdated = describe::settle(&mut identity, describe);
+        let encoded = identity.encode()?;
+        let address = Address { group, ssrc: identity.ssrc, sdp: identity.announced };
+        let (on_air, feed) = self.feed(config, address)?;
+        let stream = Arc::new(described(config, Some(on_air)));
+        let Network { interface, host, .. } = &self.network;
+        let reporter =
+            Reporter::open(stream.clone(), group, interface, host.address, host.ttl, DSCP).map_err(network)?;
+        Ok(Opened {
+            entry: Entry { config: config.clone(), group, stream, socket: Some(socket) },
+            feed: Some(feed),
+            reporter: Some(reporter),
+            outdated,
+            identity: Some((file, encoded)),
+        })
+    }
+
+    /// A stream's source, or its mix, ready to give frames.
+    fn feed(&mut self, config: &StreamConfig, address: Address) -> Result<(OnAir, Feed), StartError> {
+        let format = config.format;
+        let quiet = Quiet::new(config.silence_db, format.depth.bits(), config.idle_after_s, clock::now());
+        let SourceConfig::Mix { streams, duck_db, hold_ms } = &config.source else {
+            let source = source::spawn(config, &self.network.interface, &self.network.library)
+                .map_err(|error| StartError::Source { id: config.id.clone(), error })?;
+            return Ok((OnAir::new(address, source.status(), source.control(), quiet), Feed::Source(source)));
+        };
+        let keys: Vec<u64> = streams.iter().map(|id| self.key(id)).collect();
+        let rules = Rules::new(*duck_db, quiet.threshold, *hold_ms, format.rate);
+        let samples = format.packet_frames() as usize * usize::from(format.channels);
+        let mix = Mixdown::new(rules, &keys, format.channels.into(), format.depth.bits(), samples);
+        let (status, control) = source::none(format);
+        let mut on_air = OnAir::new(address, status, control, quiet);
+        on_air.mix = Some(MixStatus { inputs: streams.clone(), leader: Arc::default() });
+        Ok((on_air, Feed::Mix(Box::new(mix))))
+    }
+
+    /// Puts a stream on air.
+    fn put(&mut self, opened: Opened) -> Result<(), StartError> {
+        let Opened { entry, feed, reporter, outdated, identity } = opened;
+        if let Some((file, text)) = identity {
+            self.network.state.write(&file, &text)?;
+        }
+        if let Some(outdated) = outdated {
+            self.teller.outdated(outdated);
+        }
+        let StreamConfig { id, name, format, .. } = &entry.config;
+        info!(id, name, %format, enabled = entry.config.enabled, "stream");
+        if let Some(feed) = feed {
+            let outgoing = self.outgoing(&entry, feed);
+            self.transmitter.put(outgoing);
+        }
+        self.entries.push(entry);
+        self.list();
+        if let Some(reporter) = reporter {
+            self.teller.begin(reporter);
+        }
+        Ok(())
+    }
+
+    fn outgoing(&mut self, entry: &Entry, feed: Feed) -> Outgoing {
+        let rank = if let SourceConfig::Mix { .. } = entry.config.source { 1 } else { 0 };
+        let (stream, socket) = (entry.stream.clone(), entry.socket.clone());
+        Outgoing { key: self.key(&entry.config.id), rank, stream, feed, socket, from_frame: i64::MIN }
+    }
+
+    /// Another source for a stream that otherwise stays what it is.
+    fn change_source(&mut self, mut entry: Entry, config: &StreamConfig) -> Result<(), StartError> {
+        // The old source must be gone before the new one opens the same pipe or card.
+        let silence = self.outgoing(&entry, Feed::Silence);
+        self.transmitter.put(silence);
+        self.transmitter.settle();
+        let Some(address) = entry.stream.on_air.as_ref().map(|on_air| {
+            wait_for_end(&on_air.source);
+            Address { group: on_air.group, ssrc: on_air.ssrc, sdp: on_air.sdp.clone() }
+        }) else {
+            return Ok(self.entries.push(Entry { config: config.clone(), ..entry }));
+        };
+        let (on_air, feed) = match self.feed(config, address) {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.take_off(entry);
+                return Err(error);
+            }
+        };
+        on_air.switch(entry.stream.on_air.as_ref().is_none_or(OnAir::is_on));
+        entry.config = config.clone();
+        entry.stream = Arc::new(described(config, Some(on_air)));
+        let outgoing = self.outgoing(&entry, feed);
+        self.transmitter.put(outgoing);
+        self.transmitter.settle();
+        let Network { interface, host, .. } = &self.network;
+        let reporter = Reporter::open(entry.stream.clone(), entry.group, interface, host.address, host.ttl, DSCP);
+        match reporter {
+            Ok(reporter) => self.teller.begin(reporter),
+            Err(error) => warn!(stream = config.id, "no reports: {error}"),
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Takes a stream off air.
+    fn take_off(&mut self, entry: Entry) {
+        let Some(on_air) = &entry.stream.on_air else { return };
+        self.teller.end(&entry.config.id, &on_air.sdp);
+        let key = self.key(&entry.config.id);
+        self.transmitter.remove(key);
+        self.transmitter.settle();
+        wait_for_end(&on_air.source);
+    }
+
+    fn key(&mut self, id: &str) -> u64 {
+        if let Some(key) = self.keys.get(id) {
+            return *key;
+        }
+        let key = self.new_key();
+        self.keys.insert(id.to_owned(), key);
+        key
+    }
+
+    fn new_key(&mut self) -> u64 {
+        self.last_key += 1;
+        self.last_key
+    }
+
+    /// Lists the streams in the order of the configuration.
+    fn list(&mut self) {
+        let streams = &self.config.streams;
+        let place = |entry: &Entry| streams.iter().position(|stream| stream.id == entry.config.id);
+        self.entries.sort_by_key(|entry| place(entry).unwrap_or(usize::MAX));
+        self.streams.replace(self.entries.iter().map(|entry| entry.stream.clone()).collect());
+    }
+}
+
+fn described(config: &StreamConfig, on_air: Option<OnAir>) -> Stream {
+    let &StreamConfig { format, enabled, .. } = config;
+    let kind = config.source.kind();
+    Stream { id: config.id.clone(), name: config.name.clone(), format, kind, enabled, on_air }
+}
+
+/// Whether a stream changes in nothing that its receivers can see.
+fn same_on_the_network(config: &StreamConfig, group: SocketAddrV4, entry: &Entry) -> bool {
+    let before = &entry.config;
+    let same = (&config.name, config.format, config.enabled) == (&before.name, before.format, before.enabled);
+    same && group == entry.group
+}
+
+fn wait_for_end(source: &SourceStatus) {
+    let until = clock::now() + FAREWELL.as_nanos() as i64;
+    while !source.has_ended() && clock::now() < until {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The identity that the stream had before, or a new one.
+fn known_identity(file: &str, state: &StateDir) -> Result<StreamIdentity, StateError> {
+    let known = state.read(file)?.and_then(|text| {
+        let identity = StreamIdentity::decode(&text);
+        identity.inspect_err(|error| warn!(file, "{error}: the stream gets a new one")).ok()
+    });
+    Ok(known.unwrap_or_else(|| StreamIdentity::new(random::number().to_be_bytes())))
+}
+
+/// Keys beside the streams that differ: they are read at the start only.
+fn settings_changed(before: &SenderConfig, after: &SenderConfig) -> Vec<String> {
+    let differs = [
+        ("interface", before.interface != after.interface),
+        ("playout_delay_ms", before.playout_delay_ms != after.playout_delay_ms),
+        ("state_dir", before.state_dir != after.state_dir),
+        ("clock_port", before.clock_port != after.clock_port),
+        ("ttl", before.ttl != after.ttl),
+        ("[http] listen", before.http_listen != after.http_listen),
+        ("[http] reading", before.http_reading_open != after.http_reading_open),
+        ("[http] names", before.http_names != after.http_names),
+        ("[hub] name", before.hub_name != after.hub_name),
+        ("[hub] auto_approve", before.auto_approve != after.auto_approve),
+    ];
+    differs.iter().filter(|(_, differs)| *differs).map(|(key, _)| (*key).to_owned()).collect()
+}

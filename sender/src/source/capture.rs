@@ -1,0 +1,199 @@
+//! The capture source: a sound card's input, by ALSA.
+//!
+//! The card's crystal is not the media clock's: its level is kept by stretching, from the start. What waits between the
+//! card and the stream is [`latency_ms`](unisono_common::config::sender::SourceConfig::Capture), so that a television's
+//! sound can stay with its picture. A card that is unplugged is waited for.
+
+use std::time::Duration;
+
+use alsa::pcm::{Access, Format as AlsaFormat, HwParams, PCM};
+use alsa::{Direction, ValueOr};
+use unisono_common::format::{Depth, Format};
+
+use super::Source;
+use super::drift::Drift;
+use super::feed::Feed;
+use super::queue::{Interrupt, QueueWriter, Sizes};
+use super::status::State;
+use crate::convert::{Layout, Samples, Shape};
+
+/// One period of the card: how often it wakes us.
+const PERIOD_MS: u32 = 5;
+/// The card's ring: what a stall of this machine may last before sound is lost.
+const RING_MS: u32 = 200;
+/// How long a look at a silent card may take.
+const LOOK_MS: u32 = 20;
+/// Between attempts at a card that is not there.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A card's input and the way from it to the queue.
+pub(super) struct Capture {
+    device: String,
+    wanted: Format,
+    stream: Format,
+    latency: Duration,
+}
+
+/// An open card.
+struct Card {
+    pcm: PCM,
+    encoding: Encoding,
+    rate: u32,
+    channels: usize,
+}
+
+/// How the card writes a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    S16,
+    S24,
+    S24Packed,
+    S32,
+}
+
+impl Capture {
+    pub(super) fn sizes(latency_ms: u32) -> Sizes {
+        let latency = Duration::from_millis(latency_ms.into());
+        Sizes { capacity: latency * 4 + Duration::from_millis(100), prebuffer: latency }
+    }
+
+    pub(super) fn new(device: &str, wanted: Format, latency_ms: u32, stream: Format) -> Self {
+        Self { device: device.to_owned(), wanted, stream, latency: Duration::from_millis(latency_ms.into()) }
+    }
+
+    fn run_once(&self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let card = match Card::open(&self.device, self.wanted) {
+            Ok(card) => card,
+            Err(error) => return self.failed(&error.to_string(), writer),
+        };
+        tracing::info!(device = self.device, rate = card.rate, channels = card.channels, ?card.encoding, "captures");
+        let shape =
+            Shape { rate: card.rate, layout: Layout::of_count(card.channels), bits: Some(card.encoding.bits()) };
+        let target = self.latency.as_secs_f64() * f64::from(self.stream.rate);
+        let drift = Drift::of_clock(self.stream.rate, target);
+        let mut feed = Feed::new(shape, self.stream, drift, target as u64 / 4);
+        let reason = self.capture(&card, &mut feed, writer)?;
+        feed.complete(writer)?;
+        self.failed(&reason, writer)
+    }
+
+    /// Queues what the card hears, until it fails: why.
+    fn capture(&self, card: &Card, feed: &mut Feed, writer: &mut QueueWriter) -> Result<String, Interrupt> {
+        let period = (card.rate * PERIOD_MS / 1_000) as usize;
+        let mut bytes = vec![0; period * card.channels * card.encoding.bytes()];
+        let mut samples = Vec::new();
+        loop {
+            writer.check()?;
+            match card.read(&mut bytes) {
+                Ok(0) => feed.nothing(Duration::from_millis(LOOK_MS.into()), writer)?,
+                Ok(frames) => {
+                    samples.clear();
+                    card.encoding.decode(&bytes[..frames * card.channels * card.encoding.bytes()], &mut samples);
+                    let waiting = card.pcm.avail_update().unwrap_or(0).max(0) as usize;
+                    feed.push(Samples::Int(&samples), waiting, false, writer)?;
+                }
+                Err(error) if error.errno() == libc::EPIPE || error.errno() == libc::ESTRPIPE => {
+                    writer.count(|c| c.overruns += 1);
+                    if let Err(error) = card.pcm.prepare().and_then(|()| card.pcm.start()) {
+                        return Ok(error.to_string());
+                    }
+                }
+                Err(error) => return Ok(error.to_string()),
+            }
+        }
+    }
+
+    fn failed(&self, reason: &str, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let advice = "\"arecord -l\" lists the cards that can capture";
+        writer.set_state(State::Failed(format!("{}: {reason}; {advice}", self.device)));
+        writer.wait(RETRY)
+    }
+}
+
+impl Source for Capture {
+    fn run(self: Box<Self>, mut writer: QueueWriter) {
+        while self.run_once(&mut writer) != Err(Interrupt::Stop) {}
+    }
+}
+
+impl Card {
+    fn open(device: &str, wanted: Format) -> Result<Self, alsa::Error> {
+        let pcm = PCM::new(device, Direction::Capture, true)?;
+        let (rate, channels, encoding) = {
+            let hw = HwParams::any(&pcm)?;
+            hw.set_access(Access::RWInterleaved)?;
+            let fits = |encoding: &Encoding| hw.test_format(encoding.alsa()).is_ok();
+            let encoding = Encoding::in_order(wanted.depth).into_iter().find(fits).unwrap_or(Encoding::S16);
+            hw.set_format(encoding.alsa())?;
+            hw.set_channels_near(wanted.channels.into())?;
+            hw.set_rate(wanted.rate, ValueOr::Nearest)?;
+            let rate = hw.get_rate()?;
+            hw.set_period_size_near((rate * PERIOD_MS / 1_000).into(), ValueOr::Nearest)?;
+            hw.set_buffer_size_near((rate * RING_MS / 1_000).into())?;
+            pcm.hw_params(&hw)?;
+            (rate, hw.get_channels()? as usize, encoding)
+        };
+        pcm.start()?;
+        Ok(Card { pcm, encoding, rate, channels })
+    }
+
+    /// Frames read into `bytes`; none when none came within [`LOOK_MS`].
+    fn read(&self, bytes: &mut [u8]) -> Result<usize, alsa::Error> {
+        let frame = self.channels * self.encoding.bytes();
+        if !self.pcm.wait(Some(LOOK_MS))? {
+            return Ok(0);
+        }
+        match self.pcm.io_bytes().readi(bytes) {
+            Ok(frames) => Ok(frames.min(bytes.len() / frame)),
+            Err(error) if error.errno() == libc::EAGAIN => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Encoding {
+    /// What to try for a depth: as deep, then deeper, then what there is.
+    fn in_order(depth: Depth) -> [Encoding; 4] {
+        match depth {
+            Depth::S16 => [Encoding::S16, Encoding::S24, Encoding::S24Packed, Encoding::S32],
+            Depth::S24 => [Encoding::S24, Encoding::S24Packed, Encoding::S32, Encoding::S16],
+            Depth::S32 => [Encoding::S32, Encoding::S24, Encoding::S24Packed, Encoding::S16],
+        }
+    }
+
+    fn alsa(self) -> AlsaFormat {
+        match self {
+            Encoding::S16 => AlsaFormat::S16LE,
+            Encoding::S24 => AlsaFormat::S24LE,
+            Encoding::S24Packed => AlsaFormat::S243LE,
+            Encoding::S32 => AlsaFormat::S32LE,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Encoding::S16 => 2,
+            Encoding::S24Packed => 3,
+            Encoding::S24 | Encoding::S32 => 4,
+        }
+    }
+
+    fn bits(self) -> u32 {
+        match self {
+            Encoding::S16 => 16,
+            Encoding::S24 | Encoding::S24Packed => 24,
+            Encoding::S32 => 32,
+        }
+    }
+
+    /// Appends samples at the top of 32 bits.
+    fn decode(self, bytes: &[u8], out: &mut Vec<i32>) {
+        let word = |b: &[u8]| match (self, b) {
+            (Encoding::S16, &[a, b]) => i32::from_le_bytes([0, 0, a, b]),
+            (Encoding::S24 | Encoding::S24Packed, &[a, b, c, ..]) => i32::from_le_bytes([0, a, b, c]),
+            (_, &[a, b, c, d]) => i32::from_le_bytes([a, b, c, d]),
+            _ => 0,
+        };
+        out.extend(bytes.chunks_exact(self.bytes()).map(word));
+    }
+}

@@ -1,0 +1,149 @@
+//! How a writer's clock runs against the media clock, and what to do about it. (P)
+//!
+//! What a source has queued grows by what its writer writes and shrinks by what the media clock takes: its level,
+//! averaged over a second, is a line whose slope is the difference of both clocks. The line is fitted by an
+//! expanding-memory least-squares filter (the polynomial filter of first order: gains 2(2n-1)/n(n+1) and 6/n(n+1)),
+//! whose memory ends at a minute, so that it follows a clock that warms up. Writers write in pieces: the level of one
+//! instant says nothing, that of a second is good to a few milliseconds, and the slope over a minute to some 10 ppm.
+//!
+//! A writer that is held back by a full pipe has no clock of its own: its level stands still. One whose level has
+//! drifted out of a band around its first level does, and from then on is stretched: by the slope, and by what brings
+//! the level back in [`RETURN_S`]. Below that nothing is touched, and PCM passes bit for bit.
+
+/// Seconds that the fit remembers.
+const MEMORY: f64 = 60.0;
+/// Seconds in which a level that is off is brought back.
+const RETURN_S: f64 = 20.0;
+/// Seconds before the level counts as known.
+const SETTLE_S: f64 = 3.0;
+/// The largest correction: beyond any crystal, below what is heard.
+const MAX_PPM: f64 = 1_000.0;
+/// A level that moves faster than any clock does is a writer that writes ahead or falls behind.
+const NO_CLOCK_PPM: f64 = 3_000.0;
+
+/// Follows one writer.
+#[derive(Clone, Debug)]
+pub(super) struct Drift {
+    rate: f64,
+    /// The level to keep, in frames; until it is known, nothing is corrected.
+    target: Option<f64>,
+    /// How far the level may be from there before the writer is stretched.
+    band: f64,
+    engaged: bool,
+    /// The second that is being averaged: its beginning, sum and count.
+    second: Option<(i64, f64, u32)>,
+    /// Seconds in the fit, level at its end in frames, and the writer's own slope in frames a second.
+    seconds: f64,
+    level: f64,
+    slope: f64,
+    /// Frames a second that the correction adds.
+    correction: f64,
+    /// The next level follows a break: it says nothing of the slope, which stays what it was.
+    broken: bool,
+}
+
+impl Drift {
+    /// For a writer whose clock may be the media clock, into a stream of `rate`: left alone while its level stays
+    /// within `band` frames of where it settled.
+    pub(super) fn of_writer(rate: u32, band: f64) -> Self {
+        Drift {
+            rate: rate.into(),
+            target: None,
+            band,
+            engaged: false,
+            second: None,
+            seconds: 0.0,
+            level: 0.0,
+            slope: 0.0,
+            correction: 0.0,
+            broken: false,
+        }
+    }
+
+    /// For a writer that certainly has a clock of its own, and is kept at a level of `target` frames.
+    pub(super) fn of_clock(rate: u32, target: f64) -> Self {
+        Drift { target: Some(target), engaged: true, ..Self::of_writer(rate, 0.0) }
+    }
+
+    /// Notes the level at `now_ns`, in frames; returns what to stretch by, when that has changed.
+    ///
+    /// `held_back`: the writer would write on if it could.
+    pub(super) fn observe(&mut self, now_ns: i64, level: f64, held_back: bool) -> Option<f64> {
+        if held_back {
+            self.restart();
+            return None;
+        }
+        let (began, sum, count) = self.second.get_or_insert((now_ns, 0.0, 0));
+        let lasted = (now_ns - *began) as f64 / 1e9;
+        if lasted < 1.0 {
+            *sum += level;
+            *count += 1;
+            return None;
+        }
+        let mean = *sum / f64::from((*count).max(1));
+        self.second = Some((now_ns, level, 1));
+        // A gap in the observations is no second of this writer.
+        if lasted > 3.0 {
+            self.restart();
+            return None;
+        }
+        self.fit(mean, lasted);
+        self.correct()
+    }
+
+    /// The writer has left, or fallen silent: what comes next has a level of its own.
+    pub(super) fn restart(&mut self) {
+        self.second = None;
+        if self.engaged {
+            self.broken = true;
+        } else {
+            (self.seconds, self.target) = (0.0, None);
+        }
+    }
+
+    /// How fast the writer's clock runs against the media clock, in parts per million, once that can be told.
+    pub(super) fn ppm(&self) -> Option<f64> {
+        (self.seconds >= MEMORY / 4.0).then_some(self.slope / self.rate * 1e6)
+    }
+
+    fn fit(&mut self, mean: f64, lasted: f64) {
+        if std::mem::take(&mut self.broken) {
+            self.level = mean;
+            return;
+        }
+        self.seconds += 1.0;
+        let n = self.seconds.min(MEMORY);
+        if self.seconds == 1.0 {
+            self.level = mean;
+            return;
+        }
+        let predicted = self.level + (self.slope + self.correction) * lasted;
+        let innovation = mean - predicted;
+        self.level = predicted + innovation * 2.0 * (2.0 * n - 1.0) / (n * (n + 1.0));
+        self.slope += innovation / lasted * 6.0 / (n * (n + 1.0));
+    }
+
+    fn correct(&mut self) -> Option<f64> {
+        if self.seconds < SETTLE_S {
+            return None;
+        }
+        let target = *self.target.get_or_insert(self.level);
+        let off = target - self.level;
+        let ppm = self.slope / self.rate * 1e6;
+        if !self.engaged {
+            let clock = self.seconds >= MEMORY / 4.0 && ppm.abs() < NO_CLOCK_PPM;
+            if off.abs() < self.band || !clock {
+                return None;
+            }
+            self.engaged = true;
+        }
+        // While little is known the slope is mostly noise; the level alone steers then.
+        let known = (self.seconds / (MEMORY / 4.0)).min(1.0);
+        let limit = MAX_PPM * 1e-6 * self.rate;
+        self.correction = (off / RETURN_S - self.slope * known).clamp(-limit, limit);
+        Some(1.0 + self.correction / self.rate)
+    }
+}
+
+#[cfg(test)]
+mod tests;

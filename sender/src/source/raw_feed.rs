@@ -1,0 +1,61 @@
+//! From the bytes of a pipe to the queue: [`RawPcm`] and [`Feed`].
+
+use std::time::Duration;
+
+use unisono_common::format::Format;
+
+use super::drift::Drift;
+use super::feed::{BAND_S, Feed};
+use super::pipe::{LEVEL, frames};
+use super::queue::{Interrupt, QueueWriter};
+use super::raw::RawPcm;
+use crate::convert::{Layout, Samples, Shape};
+
+/// The way of raw PCM to the queue.
+#[derive(Debug)]
+pub(super) struct RawFeed {
+    raw: RawPcm,
+    feed: Feed,
+    rate: u32,
+    samples: Vec<i32>,
+}
+
+impl RawFeed {
+    /// From bytes of format `written` to `stream`.
+    pub(super) fn new(written: Format, stream: Format) -> Self {
+        let layout = Layout::of_count(written.channels.into());
+        let shape = Shape { rate: written.rate, layout, bits: Some(written.depth.bits()) };
+        let drift = Drift::of_writer(stream.rate, f64::from(stream.rate) * BAND_S);
+        let feed = Feed::new(shape, stream, drift, frames(LEVEL, stream.rate) / 4);
+        Self { raw: RawPcm::new(written), feed, rate: written.rate, samples: Vec::new() }
+    }
+
+    /// Bytes that `time` takes.
+    pub(super) fn piece(&self, time: Duration) -> usize {
+        frames(time, self.rate) as usize * self.raw.frame_bytes()
+    }
+
+    /// Queues what was read; `backlog` is what waits behind it, and whether the writer waits too.
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        (waiting, held_back): (usize, bool),
+        writer: &mut QueueWriter,
+    ) -> Result<(), Interrupt> {
+        self.samples.clear();
+        self.raw.feed(bytes, &mut self.samples);
+        self.feed.push(Samples::Int(&self.samples), waiting / self.raw.frame_bytes(), held_back, writer)
+    }
+
+    /// Nothing has come for `time` more.
+    pub(super) fn nothing(&mut self, time: Duration, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        self.feed.nothing(time, writer)
+    }
+
+    /// The writer has left.
+    pub(super) fn end(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let dropped = self.raw.end() as u64;
+        writer.count(|c| c.dropped_bytes += dropped);
+        self.feed.complete(writer)
+    }
+}

@@ -1,0 +1,253 @@
+//! The rtp source: another sender's stream, or a third party's, taken onto our timeline.
+//!
+//! Its packets are put in order and queued; its clock is followed as any writer's is. What rooms then hear is a stream
+//! of this sender, with its clock and its delay, whatever the other one's are.
+
+mod reorder;
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use unisono_common::config::sender::RtpFrom;
+use unisono_common::format::Format;
+use unisono_common::pcm;
+use unisono_common::rtp::Packet;
+use unisono_common::sap::{self, Directory};
+use unisono_common::sdp::Session;
+use unisono_common::time::LocalTime;
+use unisono_host::clock;
+use unisono_host::interface::Interface;
+use unisono_host::multicast::MulticastReceiver;
+
+use super::Source;
+use super::drift::Drift;
+use super::feed::Feed;
+use super::queue::{Interrupt, QueueWriter, Sizes};
+use super::status::{State, Track};
+use crate::convert::{Layout, Samples, Shape};
+use reorder::Reorder;
+
+/// How long one look at a socket may take.
+const LOOK: Duration = Duration::from_millis(20);
+/// Between two attempts at what can't be had.
+const RETRY: Duration = Duration::from_secs(2);
+/// A group in which nothing comes is joined anew after this.
+const REJOIN: Duration = Duration::from_secs(3);
+/// How often announcements are looked at while a stream is waited for.
+const LISTEN_NS: i64 = 200_000_000;
+/// After so long without packets another source in the group is taken.
+const SOURCE_GONE_NS: i64 = 1_000_000_000;
+
+/// Where a stream comes from and the way from there to the queue.
+pub(super) struct Rtp {
+    from: RtpFrom,
+    interface: Interface,
+    stream: Format,
+    latency: Duration,
+}
+
+/// What is received.
+struct Tuned {
+    address: SocketAddr,
+    source: Option<std::net::IpAddr>,
+    payload_type: Option<u8>,
+    format: Format,
+    name: String,
+}
+
+impl Rtp {
+    /// Room for latency and as much again for what comes in bursts.
+    pub(super) fn sizes(latency_ms: u32) -> Sizes {
+        let latency = Duration::from_millis(latency_ms.into());
+        Sizes { capacity: latency * 4 + Duration::from_millis(100), prebuffer: latency }
+    }
+
+    pub(super) fn new(from: &RtpFrom, latency_ms: u32, interface: &Interface, stream: Format) -> Self {
+        let latency = Duration::from_millis(latency_ms.into());
+        Self { from: from.clone(), interface: interface.clone(), stream, latency }
+    }
+
+    fn run_once(&self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let tuned = match self.find(writer)? {
+            Ok(tuned) => tuned,
+            Err(reason) => return failed(reason, writer),
+        };
+        let mut socket = match Listener::open(&tuned, &self.interface) {
+            Ok(socket) => socket,
+            Err(error) => return failed(format!("{}: {error}", tuned.address), writer),
+        };
+        tracing::info!(from = %tuned.address, format = %tuned.format, "tuned to \"{}\"", tuned.name);
+        writer.begin_track(Some(Track { title: Some(tuned.name.clone()), ..Track::default() }), Duration::ZERO);
+        writer.set_state(State::Idle);
+        let result = self.receive(&tuned, &mut socket, writer);
+        writer.begin_track(None, Duration::ZERO);
+        result
+    }
+
+    /// What to tune to; waits for an announcement.
+    fn find(&self, writer: &mut QueueWriter) -> Result<Result<Tuned, String>, Interrupt> {
+        match &self.from {
+            &RtpFrom::Address { address, format } => {
+                let name = address.to_string();
+                Ok(Ok(Tuned { address, source: None, payload_type: None, format, name }))
+            }
+            RtpFrom::File(path) => Ok(described(path)),
+            RtpFrom::Announced(wanted) => self.wait_for(wanted, writer),
+        }
+    }
+
+    fn wait_for(&self, wanted: &str, writer: &mut QueueWriter) -> Result<Result<Tuned, String>, Interrupt> {
+        let groups = [sap::GROUP_LOCAL, sap::GROUP_GLOBAL, sap::GROUP_PULSE];
+        let join = |group: std::net::Ipv4Addr| {
+            MulticastReceiver::join(SocketAddr::new(group.into(), sap::PORT), &self.interface)
+        };
+        let mut ears: Vec<_> = match groups.into_iter().map(join).collect::<Result<_, _>>() {
+            Ok(ears) => ears,
+            Err(error) => return Ok(Err(format!("announcements cannot be heard: {error}"))),
+        };
+        writer.set_state(State::Failed(format!("no stream \"{wanted}\" is announced yet")));
+        let (mut directory, mut buffer) = (Directory::default(), [0; 4096]);
+        loop {
+            writer.check()?;
+            let _ = ears[0].wait(clock::now() + LISTEN_NS, None);
+            for ear in &mut ears {
+                while let Ok(Some(received)) = ear.receive(&mut buffer) {
+                    // What is no announcement is none of ours.
+                    let _ = directory.receive(&buffer[..received.len], clock::now());
+                }
+            }
+            let fits = |s: &&Arc<Session>| s.stream_id.as_deref() == Some(wanted) || s.name == wanted;
+            if let Some(session) = directory.sessions().iter().find(fits) {
+                return Ok(Ok(Tuned::to(session)));
+            }
+        }
+    }
+
+    /// Queues what comes, as long as the source is wanted.
+    fn receive(&self, tuned: &Tuned, socket: &mut Listener, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+        let layout = Layout::of_count(tuned.format.channels.into());
+        let shape = Shape { rate: tuned.format.rate, layout, bits: Some(tuned.format.depth.bits()) };
+        let target = self.latency.as_secs_f64() * f64::from(self.stream.rate);
+        let mut feed = Feed::new(shape, self.stream, Drift::of_clock(self.stream.rate, target), target as u64 / 4);
+        let (mut order, mut samples, mut source) = (Reorder::default(), Vec::new(), None::<(u32, LocalTime)>);
+        let (mut buffer, mut quiet) = ([0; 2048], Duration::ZERO);
+        loop {
+            writer.check()?;
+            let Some(length) = socket.receive(&mut buffer) else {
+                feed.nothing(LOOK, writer)?;
+                quiet += LOOK;
+                if quiet >= REJOIN {
+                    quiet = Duration::ZERO;
+                    socket.rejoin();
+                }
+                continue;
+            };
+            let Ok(packet) = Packet::parse(&buffer[..length]) else { continue };
+            if tuned.payload_type.is_some_and(|wanted| wanted != packet.header.payload_type) {
+                continue;
+            }
+            let now = clock::now();
+            match &mut source {
+                Some((ssrc, seen)) if *ssrc == packet.header.ssrc => *seen = now,
+                Some((_, seen)) if now - *seen < SOURCE_GONE_NS => continue,
+                new => {
+                    *new = Some((packet.header.ssrc, now));
+                    order = Reorder::default();
+                }
+            }
+            quiet = Duration::ZERO;
+            samples.clear();
+            order.insert(packet.header.sequence, packet.payload, |payload| {
+                decode(tuned.format, payload, &mut samples);
+            });
+            let lost = order.lost();
+            writer.count(|c| c.lost_packets = lost);
+            if !samples.is_empty() {
+                feed.push(Samples::Int(&samples), 0, false, writer)?;
+            }
+        }
+    }
+}
+
+impl Source for Rtp {
+    fn run(self: Box<Self>, mut writer: QueueWriter) {
+        while self.run_once(&mut writer) != Err(Interrupt::Stop) {}
+    }
+}
+
+impl Tuned {
+    fn to(session: &Session) -> Self {
+        Tuned {
+            address: SocketAddr::new(session.address, session.port),
+            source: session.source,
+            payload_type: Some(session.payload_type),
+            format: session.format,
+            name: session.name.clone(),
+        }
+    }
+}
+
+/// What an SDP file describes.
+fn described(path: &Path) -> Result<Tuned, String> {
+    let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let session = Session::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Tuned::to(&session))
+}
+
+fn failed(reason: String, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+    writer.set_state(State::Failed(reason));
+    writer.wait(RETRY)
+}
+
+/// Appends the samples of a payload at the top of 32 bits.
+fn decode(format: Format, payload: &[u8], samples: &mut Vec<i32>) {
+    let frames = payload.len() / format.frame_bytes();
+    let begin = samples.len();
+    samples.resize(begin + frames * usize::from(format.channels), 0);
+    pcm::decode_be(format.depth, payload, &mut samples[begin..]);
+    let shift = 32 - format.depth.bits();
+    samples[begin..].iter_mut().for_each(|sample| *sample <<= shift);
+}
+
+/// A group, or a port of this host.
+enum Listener {
+    Group(Box<MulticastReceiver>),
+    Port(UdpSocket),
+}
+
+impl Listener {
+    fn open(tuned: &Tuned, interface: &Interface) -> io::Result<Self> {
+        let address = tuned.address;
+        if address.ip().is_multicast() {
+            let joined = match tuned.source {
+                Some(source) => MulticastReceiver::join_source(address, source, interface),
+                None => MulticastReceiver::join(address, interface),
+            };
+            return Ok(Listener::Group(Box::new(joined.map_err(io::Error::other)?)));
+        }
+        let socket = UdpSocket::bind(address)?;
+        socket.set_read_timeout(Some(LOOK))?;
+        Ok(Listener::Port(socket))
+    }
+
+    /// The length of a packet that came within [`LOOK`].
+    fn receive(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        match self {
+            Listener::Group(socket) => {
+                let _ = socket.wait(clock::now() + LOOK.as_nanos() as i64, None);
+                Some(socket.receive(buffer).ok()??.len)
+            }
+            Listener::Port(socket) => socket.recv(buffer).ok(),
+        }
+    }
+
+    fn rejoin(&self) {
+        if let Listener::Group(socket) = self {
+            // A network that is away comes back by itself or not at all.
+            let _ = socket.rejoin();
+        }
+    }
+}

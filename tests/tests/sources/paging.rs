@@ -1,0 +1,90 @@
+//! An announcement in two rooms that play different streams: heard in both at once, over music that dips and returns.
+
+use std::time::Duration;
+
+use serde_json::json;
+use unisono_tests::house::binaries;
+use unisono_tests::processes::{Launch, Process};
+use unisono_tests::records::Record;
+use unisono_tests::station::Station;
+use unisono_tests::truth;
+
+use crate::PATIENCE;
+
+/// A room with a simulated card, that belongs to the station's hub.
+fn room(station: &Station, dir: &std::path::Path, name: &str, stream: &str) -> Process {
+    let text = format!(
+        "room = \"{name}\"\ninterface = \"lo\"\nstate_dir = {:?}\nhub = \"{}\"\nstream = \"{}\"\n[output]\ndevice = \
+         \"sim:record={}\"\n",
+        dir.join(format!("state-{name}")),
+        station.url().unwrap(),
+        station.id(stream),
+        dir.join(name).display()
+    );
+    let file = dir.join(format!("{name}.toml"));
+    std::fs::write(&file, text).unwrap();
+    let program = binaries().unwrap().join("unisono-receiver");
+    let arguments = vec!["--config".to_owned(), file.display().to_string()];
+    let (environment, namespace, priority) = (vec![], None, None);
+    Process::start(Launch { name, program: &program, arguments, environment, namespace, priority, logs: dir }).unwrap()
+}
+
+/// Level of 50 ms of a record at a time, as a part of full scale.
+fn level(record: &Record, at_ns: i64) -> f64 {
+    let heard = record.heard(at_ns, 2_400, 48_000.0).unwrap_or_default();
+    heard.iter().fold(0.0, |peak, sample| f64::max(peak, sample.abs()))
+}
+
+#[test]
+fn an_announcement_is_heard_in_two_rooms_at_once_and_the_music_returns() {
+    let dir = tempfile::tempdir().unwrap();
+    let streams = "[[streams]]\nid = \"one@\"\nsource = { type = \"tone\", level_db = -20 }\n[[streams]]\nid = \"two@\"\n\
+                   source = { type = \"tone\", frequency = 333, level_db = -20 }\n";
+    let station = Station::start(dir.path(), streams).unwrap();
+    let _rooms = [room(&station, dir.path(), "one", "one"), room(&station, dir.path(), "two", "two")];
+    let record = |name: &str| Record::open(&dir.path().join(name)).ok();
+    let sounds = |name: &str, from: i64| truth::wait_for(PATIENCE, || record(name)?.first_sound(from, 0.01));
+    for name in ["one", "two"] {
+        assert!(sounds(name, 0).is_some(), "{name} is silent:\n{}", station.process.log());
+    }
+    // A second of full scale.
+    let file = dir.path().join("bell.wav");
+    crate::run(
+        "ffmpeg",
+        &[
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "aevalsrc=0.8*sin(2*PI*1500*t):d=1:s=48000",
+            file.to_str().unwrap(),
+        ],
+    );
+    let asked = truth::now_ns();
+    let answer = station.announce(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(answer["rooms"].as_array().map(Vec::len), Some(2), "{answer}");
+    let rings = |name: &str| truth::wait_for(PATIENCE, || record(name)?.first_sound(asked, 0.5));
+    let (one, two) = (rings("one"), rings("two"));
+    let (Some(one), Some(two)) = (one, two) else { panic!("not heard: {one:?} {two:?}\n{}", station.process.log()) };
+    println!(
+        "announcement: {:.0} ms from the request, {} us apart",
+        (one - asked) as f64 / 1e6,
+        (one - two).abs() / 1_000
+    );
+    assert!((one - two).abs() < 5_000_000, "{} us apart", (one - two) / 1_000);
+    truth::pause(Duration::from_secs(6));
+    for (name, began) in [("one", one), ("two", two)] {
+        let record = record(name).unwrap();
+        assert!(level(&record, began + 500_000_000) > 0.7, "{name}: the announcement");
+        let dipped = level(&record, began + 1_300_000_000);
+        assert!(dipped < 0.05, "{name}: the music is down right after it, {dipped}");
+        let back = level(&record, began + 4_000_000_000);
+        assert!((back - 0.1).abs() < 0.02, "{name}: the music is back, {back}");
+    }
+    let house = station.target().get("/api/v1/house").unwrap();
+    let patched =
+        |id: &str| house["rooms"].as_array().unwrap().iter().any(|room| room["stream"] == json!(station.id(id)));
+    assert!(patched("one") && patched("two"), "{house}");
+}
