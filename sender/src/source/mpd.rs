@@ -186,6 +186,7 @@ impl Shown {
                 artist: tag("Artist"),
                 album: tag("Album").or_else(|| tag("Name")),
                 path: None,
+                entry: None,
                 duration: duration_s.map(Duration::from_secs_f64),
             },
             elapsed: Duration::from_secs_f64(self.elapsed_s),
