@@ -61,8 +61,14 @@ export const playEntry = (stream, entry) => ask('POST', `/api/v1/streams/${id(st
 
 export const library = () => ask('GET', '/api/v1/library');
 export const search = (words) => ask('GET', `/api/v1/library/search?q=${id(words)}&limit=100`);
-export const albums = (words, limit) => ask('GET', `/api/v1/library/albums?q=${id(words)}&limit=${limit}`);
+export const albums = (words, limit, offset) => ask('GET', `/api/v1/library/albums?q=${id(words)}&limit=${limit}&offset=${offset}`);
 export const album = (album) => ask('GET', `/api/v1/library/albums/${id(album)}`);
+export const artists = (words, limit, offset) => ask('GET', `/api/v1/library/artists?q=${id(words)}&limit=${limit}&offset=${offset}`);
+export const artist = (artist) => ask('GET', `/api/v1/library/artists/${id(artist)}`);
+export const folders = () => ask('GET', '/api/v1/library/folders');
+export const folder = (folder) => ask('GET', `/api/v1/library/folders/${id(folder)}`);
+export const playlists = (words, limit, offset) => ask('GET', `/api/v1/library/playlists?q=${id(words)}&limit=${limit}&offset=${offset}`);
+export const playlist = (playlist) => ask('GET', `/api/v1/library/playlists/${id(playlist)}`);
 
 export const formGroup = (name, rooms) => ask('POST', '/api/v1/groups', { name, rooms });
 export const changeGroup = (group, change) => ask('PATCH', `/api/v1/groups/${id(group)}`, change);

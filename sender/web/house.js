@@ -16,7 +16,7 @@ import { strip } from './strip.js';
 import * as words from './words.js';
 
 const COLOURS = 5;
-const ICONS = { library: 'library', pipe: 'note', mpd: 'note', radio: 'radio', demo: 'note', tone: 'chirp', capture: 'tv' };
+const ICONS = { library: 'library', pipe: 'note', command: 'program', http: 'radio', demo: 'note', tone: 'chirp', capture: 'tv', rtp: 'plug', mix: 'mix' };
 
 /** A line's colour: its place in order of creation. */
 export function colour(index) {

@@ -1,4 +1,5 @@
-// The library: one large field, albums as covers, titles as rows; "plays on" chooses the line.
+// The library: one large field, shelves by album, artist, folder and playlist, titles as rows; "plays on" chooses the
+// line.
 
 import { doing, say } from './actions.js';
 import * as api from './api.js';
@@ -7,29 +8,32 @@ import { el, icon, keyed, refill, set, text, vars } from './dom.js';
 import { linesOf } from './house.js';
 import { queuePanel } from './queue.js';
 import { correct, to } from './route.js';
+import { SHELVES, shelf, thing } from './shelves.js';
 import { store } from './store.js';
 import * as words from './words.js';
 
 /** Between the last letter and the question. */
 const PAUSE_MS = 150;
-/** Albums shown beside titles, and alone. */
-const FEW = 6;
-const MANY = 200;
+/** What the drawing of a row is, and the name that its kind has in a queue. */
+const ICONS = { artist: 'artist', folder: 'folder', playlist: 'queue' };
+const PARTS = { album: 'albums', artist: 'artists', folder: 'folders', playlist: 'playlists' };
 
-/** The view of the library, or of one album. */
+/** The view of the library, or of one thing in it. */
 export function libraryView() {
   const input = el('input', { type: 'search', placeholder: 'Title, artist, album', autocomplete: 'off', enterkeyhint: 'search', 'aria-label': 'Search your music' });
   const on = el('span.chips', { role: 'radiogroup', 'aria-label': 'Plays on' });
   const playsOn = el('p.plays-on', {}, 'Plays on', on);
+  const tabs = el('nav.shelves', { 'aria-label': 'Shelves' });
   const [one, albumsHead, titlesHead] = [el('div.album-head'), el('h2', {}, 'Albums'), el('h2', {}, 'Titles')];
-  const [albums, titles] = [el('ol.albums'), el('ol.tracks')];
+  const [rows, albums, titles] = [el('ol.tracks.rows'), el('ol.albums'), el('ol.tracks')];
+  const more = el('button.btn', { type: 'button', onclick: () => goOn() }, 'Show more');
   const count = el('p.count', { role: 'status' });
   const panel = queuePanel();
   const node = el('section.view.library-view', {}, el('h1.sr', {}, 'Library'), el('div.lib', {},
-    el('section.results', { 'aria-label': 'Found' }, el('label.search', {}, icon('search'), input), playsOn, one, albumsHead, albums, titlesHead, titles, count), panel.node));
+    el('section.results', { 'aria-label': 'Found' }, el('label.search', {}, icon('search'), input), playsOn, tabs, one, rows, albumsHead, albums, titlesHead, titles, more, count), panel.node));
   let line = '';
-  let found = { albums: [], titles: [], said: '' };
-  let album = null;
+  let by = '';
+  let found = { head: null, rows: [], albums: [], titles: [], said: '', more: false };
   let asked = 0;
   let timer = 0;
 
@@ -38,27 +42,28 @@ export function libraryView() {
     timer = setTimeout(look, PAUSE_MS);
   });
 
+  const wanted = () => input.value.trim();
+
+  /** Looks at the shelf, or for the words on it; folders are found by what is in them. */
   async function look() {
-    const wanted = input.value.trim();
-    correct('library', '', wanted ? { q: wanted } : {});
-    await show(null, async () => {
-      const [albums, titles, library] = await Promise.all([
-        api.albums(wanted, wanted ? FEW : MANY), wanted ? api.search(wanted) : [], api.library()]);
-      return { albums, titles, said: counted(wanted, titles.length, library) };
-    });
+    if (wanted() && (by === 'folders' || found.head)) by = '';
+    correct('library', '', { ...(by ? { by } : {}), ...(wanted() ? { q: wanted() } : {}) });
+    await show(shelf(by, wanted()));
   }
 
-  const open = (id) => show(id, async () => {
-    const { list, ...album } = await api.album(id);
-    return { album, albums: [], titles: list, said: '' };
-  });
+  async function goOn() {
+    const { rows, albums } = found;
+    const next = await shelf(by, wanted(), rows.length + albums.length).catch(() => null);
+    if (!next || found.rows !== rows) return;
+    found = { ...next, rows: [...rows, ...next.rows], albums: [...albums, ...next.albums] };
+    store.changed();
+  }
 
-  async function show(id, ask) {
+  async function show(asking) {
     const mine = ++asked;
-    const answer = await ask().catch((refusal) => ({ albums: [], titles: [], said: refusal.status === 404 ? 'There is no library here.' : refusal.message }));
+    const answer = await asking.catch((refusal) => ({ head: null, rows: [], albums: [], titles: [], said: refusal.status === 404 ? 'It is no longer in the library.' : refusal.message }));
     if (mine !== asked) return;
     found = answer;
-    album = answer.album ?? null;
     store.changed();
   }
 
@@ -76,6 +81,18 @@ export function libraryView() {
     return el('span.buttons', {}, play, add);
   }
 
+  /** An artist, a folder or a playlist. */
+  function row({ kind, id, name }) {
+    const [link, about] = [el('a', { href: to('library', id, { of: kind }) }), el('p')];
+    return {
+      node: el('li', {}, icon(ICONS[kind]), el('div', {}, el('h3', {}, link), about), buttons({ [PARTS[kind]]: [id] }, name)),
+      update({ name, about: said }) {
+        refill(link, name + input.value, ...marked(name, input.value));
+        text(about, said);
+      },
+    };
+  }
+
   function tile({ id, title }) {
     const picture = art();
     const [name, who] = [el('h3'), el('p')];
@@ -90,7 +107,7 @@ export function libraryView() {
     };
   }
 
-  function row(track) {
+  function piece(track) {
     const picture = art();
     const [title, who, time] = [el('h3'), el('p'), el('span.t')];
     picture.node.classList.add('thumb');
@@ -99,24 +116,20 @@ export function libraryView() {
       update(track) {
         picture.show(track.artwork, `${track.album}/${track.artist}`);
         refill(title, track.title + input.value, ...marked(track.title ?? track.file, input.value));
-        const from = [track.artist, album ? null : track.album].filter(Boolean).join(', ');
+        const from = [track.artist, found.head?.kind === 'album' ? null : track.album].filter(Boolean).join(', ');
         refill(who, from + input.value, ...marked(from, input.value));
         text(time, track.duration_s ? words.time(track.duration_s) : '');
       },
     };
   }
 
-  function showAlbum() {
-    refill(one, album?.id ?? '', ...(album ? head(album) : []));
-  }
-
-  function head({ id, title, artist, year, duration_s: length, artwork }) {
+  function head({ kind, id, name, about, artwork, piece, back }) {
     const picture = art();
-    picture.show(artwork, `${title}/${artist}`);
+    if (piece) picture.show(artwork, piece);
     return [
-      el('a.backlink', { href: '#/library' }, icon('back'), 'Library'),
-      el('div.album-card', {}, picture.node, el('div', {}, el('h2.title', {}, title),
-        el('p', {}, [artist, year, words.time(length)].filter(Boolean).join(', ')), buttons({ albums: [id] }, title))),
+      el('a.backlink', { href: back.href }, icon('back'), back.name),
+      el('div.album-card', {}, piece ? picture.node : null,
+        el('div', {}, el('h2.title', {}, name), el('p', {}, about), buttons({ [PARTS[kind]]: [id] }, name))),
     ];
   }
 
@@ -133,6 +146,11 @@ export function libraryView() {
     };
   }
 
+  function tab([shelf, name]) {
+    const node = el('a.chip.bare', { href: to('library', '', shelf ? { by: shelf } : {}) }, name);
+    return { node, update: () => set(node, { 'aria-current': shelf === by && !found.head ? 'page' : null }) };
+  }
+
   function choose(id) {
     line = id;
     store.touch(id);
@@ -141,35 +159,32 @@ export function libraryView() {
 
   return {
     node,
-    title: () => album?.title ?? 'Library',
+    title: () => found.head?.name ?? 'Library',
     open({ id, query }) {
+      by = query.get('by') ?? '';
       input.value = id ? '' : (query.get('q') ?? '');
-      if (id) open(id);
-      else look();
-      if (!id) input.focus({ preventScroll: true });
+      if (id) return show(thing(query.get('of') ?? 'album', id));
+      found = { ...found, head: null };
+      look();
+      if (!by) input.focus({ preventScroll: true });
     },
     update() {
       const lines = store.house ? linesOf(store.house).filter(({ stream }) => stream.kind === 'library') : [];
       if (!lines.some(({ stream }) => stream.id === line) && lines.length) choose(lines.some(({ stream }) => stream.id === store.touched) ? store.touched : lines[0].stream.id);
       keyed(on, lines, ({ stream }) => stream.id, choice);
       playsOn.hidden = !lines.length;
-      showAlbum();
+      keyed(tabs, SHELVES, ([shelf]) => shelf, tab);
+      refill(one, found.head ? `${found.head.kind}/${found.head.id}` : '', ...(found.head ? head(found.head) : []));
       albumsHead.hidden = !found.albums.length;
       titlesHead.hidden = !found.titles.length;
+      keyed(rows, found.rows, ({ kind, id }) => `${kind}/${id}`, row);
       keyed(albums, found.albums, ({ id }) => id, tile);
-      keyed(titles, found.titles, ({ id }) => id, row);
+      keyed(titles, found.titles, ({ id, key }) => key ?? id, piece);
+      more.hidden = !found.more;
       text(count, found.said);
       panel.update();
     },
   };
-}
-
-/** What was found, and of how many. */
-function counted(wanted, found, { tracks, scan }) {
-  const all = (tracks ?? 0).toLocaleString('en');
-  if (scan?.running) return `The folders are being read: ${scan.read} pieces so far.`;
-  if (!wanted) return tracks ? `${all} titles.` : 'There is no music in the library yet.';
-  return found ? `${found}${found === 100 ? ' or more' : ''} of ${all} titles match.` : 'Nothing matches. Try fewer letters.';
 }
 
 /** The text with what was searched for underlined. */

@@ -1,5 +1,5 @@
 // Every view has an address behind the #, so that Back works and a view can be a bookmark:
-// #/ house, #/room/ID, #/queue/STREAM, #/library?q=WORDS, #/group/ID, #/door, #/sign-in.
+// #/ house, #/room/ID, #/queue/STREAM, #/library?by=SHELF&q=WORDS, #/library/ID?of=KIND, #/group/ID, #/door, #/sign-in.
 
 /** Where we are: `{ view, id, query }`. */
 export function here() {

@@ -22,7 +22,8 @@ export function rooms(n) {
   return `${capital(number(n))} ${n === 1 ? 'room' : 'rooms'}`;
 }
 
-function capital(words) {
+/** With a capital letter. */
+export function capital(words) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
@@ -57,6 +58,11 @@ export function distance(us) {
 /** At 343 m/s. */
 export function millimetres(us) {
   return Math.abs(us) * 0.343;
+}
+
+/** "One album", "24 titles", "1,024 titles". */
+export function count(n, one) {
+  return `${n === 1 ? 'one' : n.toLocaleString('en')} ${one}${n === 1 ? '' : 's'}`;
 }
 
 /** "−14 dB", or "silent". */
@@ -318,7 +324,9 @@ function largestLine(house, heard) {
   return house.streams.reduce((best, stream) => (size(stream) > size(best) ? stream : best));
 }
 
-const KINDS = { library: 'Library', pipe: 'Pipe', demo: 'Demo', tone: 'Test tone', radio: 'Internet radio', capture: 'Line-in', mpd: 'MPD' };
+const KINDS = {
+  library: 'Library', pipe: 'Pipe', command: 'Program', http: 'Internet radio', capture: 'Line-in', rtp: 'Another sender', mix: 'Mix', demo: 'Demo', tone: 'Test tone',
+};
 
 /** What a line's head says: title, who, where from, how far. */
 export function stream(stream, listeners) {
@@ -331,6 +339,14 @@ export function stream(stream, listeners) {
     source: named ? stream.name : kind,
     time: position == null ? '' : duration ? `${time(position)} of ${time(duration)}` : time(position),
   };
+}
+
+/** What a line's source is and does, as a fact: "Pipe, stalled: no sound comes". */
+export function source({ origin, kind, playback: { state, reason, writer_ppm: writer, silent_s: silent, idle } }) {
+  if (origin === 'heard') return '';
+  const clock = writer == null || Math.abs(writer) < 0.5 ? '' : `; its clock runs ${ppm(writer)}`;
+  const does = { failed: `failed: ${reason}`, stalled: 'stalled: no sound comes', idle: 'idle: it has nothing to play' }[state] ?? state;
+  return `${KINDS[kind] ?? kind}, ${does}${clock}${idle && state === 'playing' ? `; silent for ${lasting(silent)}` : ''}`;
 }
 
 /** Why a line doesn't sound as it should, if it doesn't. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -22,6 +22,7 @@ function music() {
     execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', `sine=frequency=${300 + 100 * at}:duration=120`, ...tags, join(folder, `${at + 1}.flac`)]);
     execFileSync('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', `color=c=teal:s=96x96:d=1`, '-frames:v', '1', join(folder, 'cover.png')]);
   });
+  writeFileSync(join(dir, 'Evening.m3u'), ['Six airs/3.flac', 'Music for small rooms/1.flac', 'Six airs/3.flac', 'gone.flac'].join('\n'));
   return dir;
 }
 
@@ -56,6 +57,8 @@ test('a piece is found, played, queued, moved and taken out; an album has its co
     await page.getByRole('button', { name: 'Play Canon at the fifth now' }).click();
     await until('it plays', async () => (await house.ask('GET', '/api/v1/streams/music/playback')).title === 'Canon at the fifth');
 
+    await shelves(page, queued);
+    await page.goto(`${house.url}/#/queue/music`);
     const position = page.getByRole('slider', { name: 'Position in Canon at the fifth' });
     await position.waitFor();
     await position.focus();
@@ -72,3 +75,33 @@ test('a piece is found, played, queued, moved and taken out; an album has its co
     rmSync(dir, { recursive: true, force: true });
   }
 });
+
+/** Artists, folders and playlists are opened and queued. */
+async function shelves(page, queued) {
+  const tab = (name) => page.getByRole('navigation', { name: 'Shelves' }).getByRole('link', { name }).click();
+  const heading = (name) => page.getByRole('heading', { level: 2, name }).waitFor();
+  await page.goto(page.url().replace(/#.*/, '#/library'));
+  await tab('Artists');
+  await page.getByText('Two artists.').waitFor();
+  await page.getByRole('link', { name: 'Chamber trio' }).click();
+  await heading('Chamber trio');
+  await page.getByRole('heading', { level: 3, name: 'Canon at the fifth' }).first().waitFor();
+  await page.getByRole('link', { name: /Music for small rooms/ }).waitFor();
+
+  await tab('Folders');
+  await page.locator('.rows a').first().click();
+  await page.getByRole('link', { name: 'Six airs' }).click();
+  await heading('Six airs');
+  await page.getByRole('button', { name: 'Add Six airs to the queue' }).click();
+  await until('the folder is queued', async () => (await queued()).at(-1) === 'Evening air');
+  await page.getByRole('link', { name: 'One up' }).click();
+
+  await tab('Playlists');
+  await page.getByRole('link', { name: 'Evening' }).click();
+  await heading('Evening');
+  await page.getByText('One of its entries is not in the library.').waitFor();
+  assert.equal(await page.locator('.results .tracks:not(.rows) li').count(), 3);
+  const before = (await queued()).length;
+  await page.getByRole('button', { name: 'Add Evening to the queue' }).click();
+  await until('the playlist is queued', async () => (await queued()).length === before + 3);
+}

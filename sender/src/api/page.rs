@@ -68,6 +68,7 @@ const ASSETS: &[Source] = files![
     "room.js" JS,
     "route.js" JS,
     "scenes.js" JS,
+    "shelves.js" JS,
     "sign-in.js" JS,
     "store.js" JS,
     "strip.js" JS,

@@ -6,10 +6,13 @@
 use audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Adjustable, Async, FixedAsync, Resampler, SincInterpolationParameters, WindowFunction};
 
-/// Taps of the filter: its delay is half of that.
+/// Taps of the filter.
 const TAPS: usize = 128;
-/// Frames that are in it and not out yet: half the filter, and what rubato reads ahead.
-const HELD: usize = TAPS / 2 + 2;
+/// Its delay in frames. The middle of an even number of taps is between two: rubato's table puts its peak at the first
+/// of them, one before the half that it tells as its delay.
+const DELAY: usize = TAPS / 2 - 1;
+/// Frames that are in it and not out yet: its delay, and what rubato reads ahead.
+const HELD: usize = DELAY + 2;
 /// Frames that go in at once.
 const BLOCK: usize = 32;
 /// What went before, to fill the filter with: a whole number of blocks.
@@ -93,7 +96,7 @@ impl Stretch {
         let parameters = SincInterpolationParameters::new(TAPS, WindowFunction::BlackmanHarris2);
         let made = Async::new_sinc(1.0, 1.0 + MAX_DEVIATION, &parameters, BLOCK, self.channels, FixedAsync::Input);
         let Ok(inner) = made else { unreachable!("a ratio of one suits every channel count") };
-        self.trim = HISTORY + inner.output_delay();
+        self.trim = HISTORY + DELAY;
         self.block = vec![0.0; inner.output_frames_max() * self.channels];
         self.inner = Some(inner);
         let history = std::mem::replace(&mut self.history, vec![0.0; HISTORY * self.channels]);

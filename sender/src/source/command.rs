@@ -33,6 +33,8 @@ const MOST_LINES: u32 = 20;
 /// A program and the way from it to the queue.
 pub(super) struct Program {
     command: Vec<String>,
+    /// What it is called in the log: not the shell that runs it.
+    name: String,
     feed: RawFeed,
     /// Frames of the stream that [`LEVEL`] is.
     level: u64,
@@ -48,17 +50,17 @@ impl Program {
         let feed = RawFeed::new(written, stream);
         let buffer = vec![0; feed.piece(PIECE)];
         let level = frames(LEVEL, stream.rate);
-        Self { command: command.to_vec(), feed, level, buffer, backoff: Backoff::default() }
+        Self { command: command.to_vec(), name: name(command), feed, level, buffer, backoff: Backoff::default() }
     }
 
     /// Runs the program once, to its end.
     fn run_once(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
         let began = clock::now();
-        let mut running = match Running::start(&self.command) {
+        let mut running = match Running::start(&self.command, &self.name) {
             Ok(running) => running,
-            Err(error) => return self.failed(format!("{} cannot be run: {error}", self.command[0]), writer),
+            Err(error) => return self.failed(format!("{} cannot be run: {error}", self.name), writer),
         };
-        tracing::info!(program = self.command[0], pid = running.child.id(), "started");
+        tracing::info!(program = self.name, pid = running.child.id(), "started");
         // Until it says something it has nothing to say.
         writer.set_state(State::Idle);
         let result = self.listen(&mut running, writer);
@@ -68,12 +70,12 @@ impl Program {
         self.backoff.lasted(clock::now() - began);
         match ended {
             Some((status, last)) if status.success() => {
-                tracing::info!(program = self.command[0], last, "ended");
+                tracing::info!(program = self.name, last, "ended");
                 writer.set_state(State::Idle);
                 writer.wait(self.backoff.next())
             }
-            Some((status, last)) => self.failed(format!("{} {}{last}", self.command[0], outcome(status)), writer),
-            None => self.failed(format!("{} cannot be ended", self.command[0]), writer),
+            Some((status, last)) => self.failed(format!("{} {}{last}", self.name, outcome(status)), writer),
+            None => self.failed(format!("{} cannot be ended", self.name), writer),
         }
     }
 
@@ -113,6 +115,16 @@ impl Source for Program {
     }
 }
 
+/// The program of a command: its first word, or that of the line which a shell is to run.
+fn name(command: &[String]) -> String {
+    match command {
+        [shell, option, line] if shell == "sh" && option == "-c" => {
+            line.split_whitespace().next().unwrap_or(line).to_owned()
+        }
+        _ => command[0].clone(),
+    }
+}
+
 fn outcome(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
@@ -130,7 +142,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(words: &[String]) -> std::io::Result<Self> {
+    fn start(words: &[String], name: &str) -> std::io::Result<Self> {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         // SAFETY: prctl is safe between fork and exec; it asks for a signal and touches no memory.
@@ -144,7 +156,7 @@ impl Running {
         let mut child = command.spawn()?;
         let said = Arc::<Mutex<String>>::default();
         if let Some(stderr) = child.stderr.take() {
-            let (said, span, program) = (said.clone(), tracing::Span::current(), words[0].clone());
+            let (said, span, program) = (said.clone(), tracing::Span::current(), name.to_owned());
             let log = thread::Builder::new().name("src-log".to_owned());
             // Without the thread it is not heard, and plays.
             let _ = log.spawn(move || span.in_scope(|| log_lines(stderr, &program, &said)));

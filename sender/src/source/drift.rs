@@ -20,6 +20,9 @@ const SETTLE_S: f64 = 3.0;
 const MAX_PPM: f64 = 1_000.0;
 /// A level that moves faster than any clock does is a writer that writes ahead or falls behind.
 const NO_CLOCK_PPM: f64 = 3_000.0;
+/// A level that is off what was expected by more than this part of a second has jumped: frames were lost on one side, or
+/// taken late. That says nothing of a clock.
+const JUMP_S: f64 = 0.004;
 
 /// Follows one writer.
 #[derive(Clone, Debug)]
@@ -119,6 +122,11 @@ impl Drift {
         }
         let predicted = self.level + (self.slope + self.correction) * lasted;
         let innovation = mean - predicted;
+        if innovation.abs() > JUMP_S * self.rate {
+            self.seconds -= 1.0;
+            self.level = mean;
+            return self.restart();
+        }
         self.level = predicted + innovation * 2.0 * (2.0 * n - 1.0) / (n * (n + 1.0));
         self.slope += innovation / lasted * 6.0 / (n * (n + 1.0));
     }

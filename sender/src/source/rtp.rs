@@ -6,7 +6,7 @@
 mod reorder;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use unisono_common::sdp::Session;
 use unisono_common::time::LocalTime;
 use unisono_host::clock;
 use unisono_host::interface::Interface;
-use unisono_host::multicast::MulticastReceiver;
+use unisono_host::multicast::{MulticastError, MulticastReceiver};
 
 use super::Source;
 use super::drift::Drift;
@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(2);
 /// A group in which nothing comes is joined anew after this.
 const REJOIN: Duration = Duration::from_secs(3);
-/// How often announcements are looked at while a stream is waited for.
+/// How often announcements are looked at.
 const LISTEN_NS: i64 = 200_000_000;
 /// After so long without packets another source in the group is taken.
 const SOURCE_GONE_NS: i64 = 1_000_000_000;
@@ -50,6 +50,7 @@ pub(super) struct Rtp {
 }
 
 /// What is received.
+#[derive(PartialEq)]
 struct Tuned {
     address: SocketAddr,
     source: Option<std::net::IpAddr>,
@@ -71,7 +72,14 @@ impl Rtp {
     }
 
     fn run_once(&self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
-        let tuned = match self.find(writer)? {
+        let mut announced = match &self.from {
+            RtpFrom::Announced(wanted) => match Announced::listen(wanted, &self.interface) {
+                Ok(announced) => Some(announced),
+                Err(error) => return failed(format!("announcements cannot be heard: {error}"), writer),
+            },
+            _ => None,
+        };
+        let tuned = match self.find(announced.as_mut(), writer)? {
             Ok(tuned) => tuned,
             Err(reason) => return failed(reason, writer),
         };
@@ -82,66 +90,60 @@ impl Rtp {
         tracing::info!(from = %tuned.address, format = %tuned.format, "tuned to \"{}\"", tuned.name);
         writer.begin_track(Some(Track { title: Some(tuned.name.clone()), ..Track::default() }), Duration::ZERO);
         writer.set_state(State::Idle);
-        let result = self.receive(&tuned, &mut socket, writer);
+        let result = self.receive(&tuned, &mut socket, announced, writer);
         writer.begin_track(None, Duration::ZERO);
         result
     }
 
     /// What to tune to; waits for an announcement.
-    fn find(&self, writer: &mut QueueWriter) -> Result<Result<Tuned, String>, Interrupt> {
+    fn find(
+        &self,
+        announced: Option<&mut Announced>,
+        writer: &mut QueueWriter,
+    ) -> Result<Result<Tuned, String>, Interrupt> {
+        if let Some(announced) = announced {
+            return Ok(Ok(announced.wait(writer)?));
+        }
         match &self.from {
             &RtpFrom::Address { address, format } => {
                 let name = address.to_string();
                 Ok(Ok(Tuned { address, source: None, payload_type: None, format, name }))
             }
             RtpFrom::File(path) => Ok(described(path)),
-            RtpFrom::Announced(wanted) => self.wait_for(wanted, writer),
+            RtpFrom::Announced(_) => unreachable!("it is waited for above"),
         }
     }
 
-    fn wait_for(&self, wanted: &str, writer: &mut QueueWriter) -> Result<Result<Tuned, String>, Interrupt> {
-        let groups = [sap::GROUP_LOCAL, sap::GROUP_GLOBAL, sap::GROUP_PULSE];
-        let join = |group: std::net::Ipv4Addr| {
-            MulticastReceiver::join(SocketAddr::new(group.into(), sap::PORT), &self.interface)
-        };
-        let mut ears: Vec<_> = match groups.into_iter().map(join).collect::<Result<_, _>>() {
-            Ok(ears) => ears,
-            Err(error) => return Ok(Err(format!("announcements cannot be heard: {error}"))),
-        };
-        writer.set_state(State::Failed(format!("no stream \"{wanted}\" is announced yet")));
-        let (mut directory, mut buffer) = (Directory::default(), [0; 4096]);
-        loop {
-            writer.check()?;
-            let _ = ears[0].wait(clock::now() + LISTEN_NS, None);
-            for ear in &mut ears {
-                while let Ok(Some(received)) = ear.receive(&mut buffer) {
-                    // What is no announcement is none of ours.
-                    let _ = directory.receive(&buffer[..received.len], clock::now());
-                }
-            }
-            let fits = |s: &&Arc<Session>| s.stream_id.as_deref() == Some(wanted) || s.name == wanted;
-            if let Some(session) = directory.sessions().iter().find(fits) {
-                return Ok(Ok(Tuned::to(session)));
-            }
-        }
-    }
-
-    /// Queues what comes, as long as the source is wanted.
-    fn receive(&self, tuned: &Tuned, socket: &mut Listener, writer: &mut QueueWriter) -> Result<(), Interrupt> {
+    /// Queues what comes, as long as the source is wanted, and is not announced to be elsewhere by now.
+    fn receive(
+        &self,
+        tuned: &Tuned,
+        socket: &mut Listener,
+        mut announced: Option<Announced>,
+        writer: &mut QueueWriter,
+    ) -> Result<(), Interrupt> {
         let layout = Layout::of_count(tuned.format.channels.into());
         let shape = Shape { rate: tuned.format.rate, layout, bits: Some(tuned.format.depth.bits()) };
         let target = self.latency.as_secs_f64() * f64::from(self.stream.rate);
         let mut feed = Feed::new(shape, self.stream, Drift::of_clock(self.stream.rate, target), target as u64 / 4);
         let (mut order, mut samples, mut source) = (Reorder::default(), Vec::new(), None::<(u32, LocalTime)>);
         let (mut buffer, mut quiet) = ([0; 2048], Duration::ZERO);
+        let (mut looked, mut elsewhere) = (clock::now(), false);
         loop {
             writer.check()?;
+            if let Some(announced) = announced.as_mut().filter(|_| clock::now() - looked > LISTEN_NS) {
+                looked = clock::now();
+                elsewhere = announced.look().is_some_and(|now| now != *tuned);
+            }
             let Some(length) = socket.receive(&mut buffer) else {
                 feed.nothing(LOOK, writer)?;
                 quiet += LOOK;
                 if quiet >= REJOIN {
                     quiet = Duration::ZERO;
                     socket.rejoin();
+                    if elsewhere {
+                        return Ok(());
+                    }
                 }
                 continue;
             };
@@ -186,6 +188,47 @@ impl Tuned {
             payload_type: Some(session.payload_type),
             format: session.format,
             name: session.name.clone(),
+        }
+    }
+}
+
+/// Streams that are announced, to find one by its name or id.
+struct Announced {
+    wanted: String,
+    ears: Vec<MulticastReceiver>,
+    directory: Directory,
+}
+
+impl Announced {
+    fn listen(wanted: &str, interface: &Interface) -> Result<Self, MulticastError> {
+        let groups = [sap::GROUP_LOCAL, sap::GROUP_GLOBAL, sap::GROUP_PULSE];
+        let join = |group: Ipv4Addr| MulticastReceiver::join(SocketAddr::new(group.into(), sap::PORT), interface);
+        let ears = groups.into_iter().map(join).collect::<Result<_, _>>()?;
+        Ok(Announced { wanted: wanted.to_owned(), ears, directory: Directory::default() })
+    }
+
+    /// What is announced now; does not wait.
+    fn look(&mut self) -> Option<Tuned> {
+        let mut buffer = [0; 4096];
+        for ear in &mut self.ears {
+            while let Ok(Some(received)) = ear.receive(&mut buffer) {
+                // What is no announcement is none of ours.
+                let _ = self.directory.receive(&buffer[..received.len], clock::now());
+            }
+        }
+        self.directory.expire(clock::now());
+        let fits = |s: &&Arc<Session>| s.stream_id.as_deref() == Some(&*self.wanted) || s.name == self.wanted;
+        self.directory.sessions().iter().rfind(fits).map(|session| Tuned::to(session))
+    }
+
+    fn wait(&mut self, writer: &mut QueueWriter) -> Result<Tuned, Interrupt> {
+        writer.set_state(State::Failed(format!("no stream \"{}\" is announced yet", self.wanted)));
+        loop {
+            writer.check()?;
+            let _ = self.ears[0].wait(clock::now() + LISTEN_NS, None);
+            if let Some(tuned) = self.look() {
+                return Ok(tuned);
+            }
         }
     }
 }

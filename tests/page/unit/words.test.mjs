@@ -116,6 +116,11 @@ test('heads and ends of lines', () => {
   assert.equal(words.stream(line({ playback: { state: 'playing', title: 'Ground in D', artist: 'Trio', position_s: 72, duration_s: 234, can: [] } }), 2).time, '1:12 of 3:54');
   assert.equal(words.stream(line(), 0).who, 'Ready. Nobody is listening');
   assert.equal(words.stream(line({ enabled: false }), 1).who, 'Off. Its rooms are silent');
+  const source = (kind, playback) => words.source(line({ origin: 'here', kind, playback: { can: [], ...playback } }));
+  assert.equal(source('pipe', { state: 'playing', writer_ppm: -80.2 }), 'Pipe, playing; its clock runs 80 ppm slow');
+  assert.equal(source('http', { state: 'failed', reason: 'it answers 404' }), 'Internet radio, failed: it answers 404');
+  assert.equal(source('capture', { state: 'stalled' }), 'Line-in, stalled: no sound comes');
+  assert.equal(source('command', { state: 'idle' }), 'Program, idle: it has nothing to play');
   assert.deepEqual(words.spread(line({ spread_us: 5.2 }), [room(), room()]), { figure: '6 µs', text: '2 rooms', bad: false });
   assert.deepEqual(words.spread(line(), [room()]), { figure: '1 room', text: 'on the clock' });
   assert.equal(words.spread(line(), []).text, 'no room');
