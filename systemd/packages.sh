@@ -3,6 +3,12 @@ BUILD_PACKAGES=(gcc libc6-dev pkg-config libasound2-dev)
 # mpd, mpc, icecast2 and shairport-sync feed sources in tests, as child processes with configurations of their own.
 TEST_PACKAGES=(ffmpeg icecast2 iproute2 mpc mpd procps shairport-sync)
 
+# Programs of others that play our streams and send us theirs, for tests/tests/interop.rs; none of them starts by itself.
+INTEROP_PACKAGES=(
+    dbus gstreamer1.0-plugins-bad gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-tools pipewire
+    pipewire-bin pulseaudio pulseaudio-utils vlc-bin vlc-plugin-base wireplumber
+)
+
 # Installs the Debian packages that are missing, and says which.
 need_packages() {
     local missing=() package
@@ -43,4 +49,18 @@ need_page() {
         echo "SKIPPED: the page's tests: npm can't fetch what tests/page/package-lock.json names" >&2
         return 1
     fi
+}
+
+# What the interop tests need beside; said loudly where it can't be had. chrony is only unpacked: installed, it would take
+# the place of this machine's own time daemon.
+need_interop() {
+    need_packages "${INTEROP_PACKAGES[@]}" || echo "SKIPPED: interop tests of what is not installed" >&2
+    [ -x target/interop/usr/sbin/chronyd ] || command -v chronyd >/dev/null && return
+    local place
+    place=$(mktemp -d)
+    if ! (chmod 755 "$place" && cd "$place" && apt-get download -qq chrony >&2) ||
+        ! { mkdir -p target/interop && dpkg -x "$place"/chrony_*.deb target/interop; }; then
+        echo "SKIPPED: the interop test of chrony: the package can't be had" >&2
+    fi
+    rm -rf "$place"
 }

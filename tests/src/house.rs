@@ -111,7 +111,12 @@ impl House {
 
     /// Starts the sender with one stream.
     pub fn start_sender(&self, stream: &Stream) -> anyhow::Result<Process> {
-        self.start("unisono-sender", "sender", "srv", &self.sender_configuration(stream), vec![])
+        self.start_sender_in(stream, vec![])
+    }
+
+    /// Starts the sender with one stream, on a host that is as `environment` makes it.
+    pub fn start_sender_in(&self, stream: &Stream, environment: Environment) -> anyhow::Result<Process> {
+        self.start("unisono-sender", "sender", "srv", &self.sender_configuration(stream), environment)
     }
 
     /// Starts the receiver of room `number` (1, 2, ...) on the host and card of `room`, which records into NAME.pcm and

@@ -174,13 +174,17 @@ pub(crate) fn enter(namespace: &File) -> std::io::Result<()> {
     }
 }
 
+/// Does something on a thread in `namespace`: the sockets that it opens are there, whoever uses them.
+pub fn inside<T: Send>(namespace: &Path, work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
+    let namespace = open(namespace)?;
+    let there = || {
+        enter(&namespace)?;
+        Ok(work())
+    };
+    std::thread::scope(|scope| scope.spawn(there).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+}
+
 /// Writes a line to a file in /proc or /sys as seen from `namespace`.
 pub fn set_in(namespace: &Path, file: &Path, value: &str) -> std::io::Result<()> {
-    let namespace = open(namespace)?;
-    let (file, value) = (file.to_path_buf(), value.to_string());
-    let write = move || {
-        enter(&namespace)?;
-        std::fs::OpenOptions::new().write(true).open(file)?.write_all(value.as_bytes())
-    };
-    std::thread::spawn(write).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    inside(namespace, || std::fs::OpenOptions::new().write(true).open(file)?.write_all(value.as_bytes()))?
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use unisono_tests::analysis::{Survey, survey};
 use unisono_tests::feeder::Feeder;
 use unisono_tests::house::{House, Stream, binaries};
-use unisono_tests::instruments::Instruments;
+use unisono_tests::instruments::{Environment, Instruments};
 use unisono_tests::processes::Process;
 use unisono_tests::records::Record;
 use unisono_tests::signals::{Signal, noise};
@@ -66,9 +66,15 @@ impl Playing {
 
     /// The sender, fed from the pipe.
     pub(crate) fn start_sender(&self) -> Process {
+        self.start_sender_in(vec![])
+    }
+
+    /// The sender on a host of its own ways.
+    pub(crate) fn start_sender_in(&self, environment: Environment) -> Process {
         let fifo = self.dir.path().join("in.fifo");
         let source = format!("{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\" }}");
-        self.house.start_sender(&Stream { format: "48000:16:2", source, playout_delay_ms: 250 }).unwrap()
+        let stream = Stream { format: "48000:16:2", source, playout_delay_ms: 250 };
+        self.house.start_sender_in(&stream, environment).unwrap()
     }
 
     /// A receiver with a simulated card of its own.
