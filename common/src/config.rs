@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+mod appliance;
 pub mod receiver;
 mod section;
 pub mod sender;

@@ -12,12 +12,14 @@
 //! - [`clock`]: how a receiver learns the sender's clock;
 //! - [`identity`]: what a stream keeps over restarts;
 //! - [`config`]: the configuration files of both daemons;
-//! - [`control`]: what the hub and a room say to each other.
+//! - [`control`]: what the hub and a room say to each other;
+//! - [`doctor`]: what a machine that is looked at for faults is found to have.
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod format;
 pub mod identity;
 pub mod pcm;

@@ -86,6 +86,17 @@ impl Interface {
         picked.cloned().ok_or_else(|| InterfaceError::NoAddress { name: "lo".to_owned(), family: "IPv4" })
     }
 
+    /// The interface called `name`; without a name the one to use, once there is one that leads out of this machine, or none
+    /// that ever could.
+    pub fn leading_out(name: Option<&str>) -> Result<Option<Self>, InterfaceError> {
+        if let Some(name) = name {
+            return Self::by_name(name).map(Some);
+        }
+        let picked = Self::pick()?;
+        let alone = Self::list()?.iter().all(|interface| interface.loopback);
+        Ok((!picked.loopback || alone).then_some(picked))
+    }
+
     /// Its address of the family of `like`.
     pub fn address(&self, like: IpAddr) -> Result<IpAddr, InterfaceError> {
         let (address, family) = match like {

@@ -2,6 +2,8 @@
 //! `unsafe`. It decides nothing: it reads clocks, opens sockets and asks for priorities, and says plainly what it got.
 //!
 //! - [`clock`]: CLOCK_MONOTONIC_RAW, sleeping until one of its readings, and packet stamps converted to it;
+//! - [`facts`]: what `doctor` looks at;
+//! - [`gpio`]: the line that switches an amplifier;
 //! - [`interface`]: network interfaces by name;
 //! - [`multicast`]: sockets that send to and receive from groups on one interface;
 //! - [`stamped`]: the unicast socket of the clock exchange, with the kernel's own receive and transmit stamps;
@@ -9,6 +11,7 @@
 //! - [`seal`]: the link between a room and its hub, proved and encrypted;
 //! - [`state`]: the small files that survive a restart;
 //! - [`stop`]: ending threads that wait for packets;
+//! - [`supervisor`]: what the service manager is told, its watchdog among it;
 //! - [`random`]: numbers that nobody can guess, for epochs, seeds and identities.
 //!
 //! Linux only. Everything goes through libc (never raw system calls), so that a preloaded library can give a process
@@ -16,8 +19,11 @@
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 
 pub mod clock;
+pub mod facts;
+pub mod gpio;
 pub mod interface;
 pub mod multicast;
+mod nic;
 pub mod random;
 pub mod realtime;
 pub mod seal;
@@ -25,5 +31,6 @@ mod socket;
 pub mod stamped;
 pub mod state;
 pub mod stop;
+pub mod supervisor;
 
 pub use socket::Received;

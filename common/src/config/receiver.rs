@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::ConfigError;
+use super::appliance::read_amplifier;
+pub use super::appliance::{AmplifierConfig, MacAddress, MacError};
 use super::section::{
     self, Section, flag, integer, label, number, number_in, parsed, path, read_file, suggestion, text,
 };
@@ -32,6 +34,10 @@ pub struct ReceiverConfig {
     pub output: OutputConfig,
     /// What happens when there is nothing to play.
     pub idle: IdleConfig,
+    /// What switches the amplifier.
+    pub amplifier: Option<AmplifierConfig>,
+    /// The machine to wake when a stream that is asked for is not there.
+    pub wake: Option<MacAddress>,
 }
 
 /// What a room does when there is nothing to play.
@@ -88,6 +94,12 @@ pub struct OutputConfig {
     pub buffer_ms: Option<u32>,
     /// From the DAC's pointer to the analog output in microseconds; overrides the table of known devices.
     pub latency_us: Option<u32>,
+    /// Element of the card's mixer that turns the volume; nothing means in software.
+    pub mixer: Option<String>,
+    /// Volume that is never exceeded, in dB.
+    pub max_volume_db: Option<f64>,
+    /// Whether silence is dithered, so that a DAC or an amplifier does not mute itself.
+    pub keep_awake: bool,
 }
 
 /// An output device, as written in `device`.
@@ -176,6 +188,8 @@ fn read_receiver(top: &mut Section<'_>) -> Option<ReceiverConfig> {
         quality: top.get("quality", quality).unwrap_or_default(),
         output: top.section("output", "[output]", read_output).unwrap_or_default(),
         idle: top.section("idle", "[idle]", read_idle).unwrap_or_default(),
+        amplifier: top.section("amplifier", "[amplifier]", read_amplifier).flatten(),
+        wake: top.get("wake", parsed),
     })
 }
 
@@ -184,6 +198,9 @@ fn read_output(section: &mut Section<'_>) -> OutputConfig {
         device: section.get("device", parsed),
         buffer_ms: section.get("buffer_ms", integer(5..=2_000)),
         latency_us: section.get("latency_us", integer(0..=2_000_000)),
+        mixer: section.get("mixer", label(44)),
+        max_volume_db: section.get("max_volume_db", number(-100.0..=0.0)),
+        keep_awake: section.get("keep_awake", flag).unwrap_or(false),
     }
 }
 

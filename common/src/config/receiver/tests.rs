@@ -31,6 +31,9 @@ fn every_key_is_read() {
         device = "hw:CARD=sndrpihifiberry"
         buffer_ms = 80
         latency_us = 400
+        mixer = "Digital"
+        max_volume_db = -6.5
+        keep_awake = true
         "#,
     )
     .unwrap();
@@ -38,7 +41,15 @@ fn every_key_is_read() {
     assert_eq!(config.hub, HubConfig::Url("http://pi.local:7680".into()));
     assert_eq!((config.volume_db, config.trim_us, config.quality), (Some(-12.0), -350, Quality::Slip));
     let device = Some(OutputDevice::Alsa("hw:CARD=sndrpihifiberry".into()));
-    assert_eq!(config.output, OutputConfig { device, buffer_ms: Some(80), latency_us: Some(400) });
+    let expected = OutputConfig {
+        device,
+        buffer_ms: Some(80),
+        latency_us: Some(400),
+        mixer: Some("Digital".into()),
+        max_volume_db: Some(-6.5),
+        keep_awake: true,
+    };
+    assert_eq!(config.output, expected);
 }
 
 #[test]
