@@ -39,6 +39,7 @@ pub struct Audio {
     retired: Consumer<Box<Session>>,
     telemetry: Consumer<Telemetry>,
     latest: Telemetry,
+    told: bool,
     stop: Arc<AtomicBool>,
     hold: Arc<Hold>,
     thread: Option<JoinHandle<()>>,
@@ -56,10 +57,15 @@ impl Audio {
         notify: impl Fn(AudioEvent) + Send + 'static,
     ) -> Result<Self, CardError> {
         alsa::hush();
-        let device = output::pick(config);
-        let opened = match &device {
+        let device = output::pick(config, wait);
+        let opened = device.as_ref().map_or(Ok(None), |device| match device {
             OutputDevice::Cpal(name) => cpal::check(name).map(|()| None),
-            _ => output::open(&device, config.latency_us).map(Some),
+            _ => output::open(device, config.latency_us).map(Some),
+        });
+        // A room that waits picks its card when there is one.
+        let (device, opened) = match device {
+            Ok(device) => (Some(device), opened),
+            Err(error) => (None, Err(error)),
         };
         let first = match opened {
             Ok(card) => card,
@@ -87,7 +93,8 @@ impl Audio {
             .name("audio".into())
             .spawn(move || worker.run(first, notify))
             .map_err(|error| CardError::Unfit { device: "audio".into(), reason: format!("no thread: {error}") })?;
-        Ok(Self { commands, retired, telemetry, latest: Telemetry::default(), stop, hold, thread: Some(thread) })
+        let latest = Telemetry::default();
+        Ok(Self { commands, retired, telemetry, latest, told: false, stop, hold, thread: Some(thread) })
     }
 
     /// Gives an order. If the thread has not taken the last 64 the order is lost, and said to be.
@@ -128,10 +135,17 @@ impl Audio {
         while let Ok(session) = self.retired.pop() {
             retired(session.id());
         }
+        self.told = false;
         while let Ok(telemetry) = self.telemetry.pop() {
             self.latest = telemetry;
+            self.told = true;
         }
         &self.latest
+    }
+
+    /// Whether the last [`Audio::poll`] brought anything new: the audio thread is at work.
+    pub fn has_told(&self) -> bool {
+        self.told
     }
 }
 
@@ -147,7 +161,8 @@ impl Drop for Audio {
 }
 
 struct Worker {
-    device: OutputDevice,
+    /// None while none is configured and there is none to pick.
+    device: Option<OutputDevice>,
     config: OutputConfig,
     /// Always there, but while cpal's callback has it.
     link: Option<Link>,
@@ -191,7 +206,11 @@ impl Worker {
 
     fn play(&mut self, card: Option<Box<dyn Card + Send>>, notify: &impl Fn(AudioEvent)) -> Result<(), CardError> {
         alsa::hush();
-        if let OutputDevice::Cpal(name) = &self.device {
+        if self.device.is_none() {
+            self.device = Some(output::pick(&self.config, true)?);
+        }
+        let Some(device) = &self.device else { return Ok(()) };
+        if let OutputDevice::Cpal(name) = device {
             let Some(link) = self.link.take() else { return Ok(()) };
             let (link, done) =
                 cpal::run(name, &self.config, link, &self.hold.leave, |shape| notify(AudioEvent::Opened(shape)));
@@ -200,12 +219,12 @@ impl Worker {
         }
         let mut card = match card {
             Some(card) => card,
-            None => output::open(&self.device, self.config.latency_us)?,
+            None => output::open(device, self.config.latency_us)?,
         };
         self.forget_orders();
         notify(AudioEvent::Opened(card.shape().clone()));
         match &mut self.link {
-            Some(link) => drive::run(&mut *card, self.config.buffer_ms, link, &self.hold.leave),
+            Some(link) => drive::run(&mut *card, &self.config, link, &self.hold.leave),
             None => Ok(()),
         }
     }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use unisono_common::config::ConfigError;
 use unisono_common::config::receiver::{Quality, ReceiverConfig};
 
@@ -27,7 +28,7 @@ struct Arguments {
     #[arg(long, value_enum)]
     quality: Option<QualityName>,
     #[command(subcommand)]
-    command: Option<Check>,
+    command: Option<Other>,
 }
 
 /// [`Quality`] by the names that the configuration file has for it.
@@ -55,13 +56,37 @@ impl From<QualityName> for Quality {
 }
 
 #[derive(Debug, Subcommand)]
-enum Check {
+enum Other {
     /// Says what is wrong with a configuration file, or nothing.
     CheckConfig {
         /// The file.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Looks at this machine, its card, its network and the house, and says what is wrong and what mends it.
+    Doctor(Doctor),
+    /// Prints what a shell needs to complete this program's commands.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Writes this program's manual pages.
+    #[command(hide = true)]
+    Man {
+        /// The directory that they are written to.
+        directory: PathBuf,
+    },
+}
+
+/// What is to be looked at.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Doctor {
+    /// Configuration file of the room; without it /etc/unisono/receiver.toml, if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What is to be done.
@@ -69,8 +94,10 @@ enum Check {
 pub enum Command {
     /// Play.
     Run(Box<Run>),
-    /// Nothing more: the file was checked and is right.
-    Checked,
+    /// Look for what is wrong.
+    Doctor(Doctor),
+    /// Nothing more: it has been done.
+    Done,
 }
 
 /// How to play.
@@ -78,6 +105,8 @@ pub enum Command {
 pub struct Run {
     /// As the file says.
     pub config: ReceiverConfig,
+    /// The file, to be read again when that is asked for.
+    pub file: Option<PathBuf>,
     /// Report every so many seconds.
     pub report: Option<u32>,
     /// A card or an interface that is not there at the start is waited for.
@@ -93,7 +122,7 @@ pub enum CliError {
     /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
-    /// The file can't be read.
+    /// The file can't be read, or the directory not be written to.
     #[error("{file}: {error}", file = file.display())]
     Unreadable {
         /// The file.
@@ -115,18 +144,34 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => CliError::Shown(error.render().to_string()),
         _ => CliError::Usage(sentence(&error.render().to_string())),
     })?;
-    if let Some(Check::CheckConfig { file }) = arguments.command {
-        read(&file)?;
-        return Ok(Command::Checked);
+    match arguments.command {
+        Some(Other::CheckConfig { file }) => return read(&file).map(|_| Command::Done),
+        Some(Other::Doctor(doctor)) => return Ok(Command::Doctor(doctor)),
+        Some(Other::Completions { shell }) => return Err(CliError::Shown(completions(shell))),
+        Some(Other::Man { directory }) => {
+            let done = clap_mangen::generate_to(Arguments::command(), &directory);
+            return done.map(|()| Command::Done).map_err(|error| CliError::Unreadable { file: directory, error });
+        }
+        None => {}
     }
     let mut config = arguments.config.as_deref().map_or_else(|| Ok(ReceiverConfig::default()), read)?;
     if let Some(quality) = arguments.quality {
         config.quality = quality.into();
     }
-    Ok(Command::Run(Box::new(Run { config, report: arguments.report, wait: arguments.wait })))
+    Ok(Command::Run(Box::new(Run { config, file: arguments.config, report: arguments.report, wait: arguments.wait })))
 }
 
-fn read(file: &Path) -> Result<ReceiverConfig, CliError> {
+fn completions(shell: Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "unisono-receiver", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// as [`CliError`] says.
+pub fn read(file: &Path) -> Result<ReceiverConfig, CliError> {
     let text = fs::read_to_string(file).map_err(|error| CliError::Unreadable { file: file.to_owned(), error })?;
     Ok(ReceiverConfig::parse(file, &text)?)
 }

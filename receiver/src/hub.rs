@@ -24,6 +24,11 @@ use unisono_host::seal::Keys;
 
 use identity::Identity;
 
+/// A hub that answers by mDNS on this interface.
+pub fn find(interface: &str) -> Option<SocketAddr> {
+    seek::any(interface)
+}
+
 /// What the link needs to know of its room.
 #[derive(Clone, Debug)]
 pub struct HubSettings {

@@ -10,13 +10,17 @@
 //! - [`pointer`], [`dac`]: at which instant each of those frames leaves.
 //!
 //! What runs it all: [`room`] decides what plays; [`discover`] and [`intake`] bring streams and their packets,
-//! [`timeclient`] their clock; [`audio`] and [`output`] keep the card playing; [`hub`] is the link to who gives the
-//! orders, and [`status`] what is told about it all.
+//! [`timeclient`] their clock; [`audio`] and [`output`] keep the card playing, [`volume`] says
+//! how loud; [`amplifier`] and [`wake`] switch what else it takes; [`hub`] is the link to who gives the
+//! orders, and [`status`] what is told about it all; [`doctor`] looks for what is
+//! wrong with any of it.
 
+pub mod amplifier;
 pub mod audio;
 pub mod cli;
 pub mod dac;
 pub mod discover;
+pub mod doctor;
 pub mod hub;
 pub mod idle;
 pub mod intake;
@@ -32,3 +36,5 @@ pub mod servo;
 pub mod session;
 pub mod status;
 pub mod timeclient;
+pub mod volume;
+pub mod wake;

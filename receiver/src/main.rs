@@ -3,7 +3,7 @@
 //! Exit codes: 0 ended as asked, 1 failed while running, 2 wrong command line, configuration or surroundings.
 
 use std::io::{IsTerminal, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,17 +11,18 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 use unisono_common::config::receiver::ReceiverConfig;
 use unisono_host::interface::{Interface, InterfaceError};
-use unisono_host::realtime;
 use unisono_host::state::StateDir;
+use unisono_host::supervisor::{self, Watchdog};
+use unisono_host::{clock, realtime};
 use unisono_receiver::audio::Audio;
 use unisono_receiver::cli::{self, CliError, Command, Run};
 use unisono_receiver::discover::Discovery;
+use unisono_receiver::doctor;
 use unisono_receiver::hub::{self, HubSettings};
 use unisono_receiver::idle::Hooks;
 use unisono_receiver::room::{Event, Room};
@@ -35,7 +36,8 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 fn main() -> ExitCode {
     let options = match cli::command(std::env::args_os()) {
         Ok(Command::Run(options)) => options,
-        Ok(Command::Checked) => return ExitCode::SUCCESS,
+        Ok(Command::Doctor(doctor)) => return examine(&doctor),
+        Ok(Command::Done) => return ExitCode::SUCCESS,
         Err(CliError::Shown(text)) => {
             print!("{text}");
             return ExitCode::SUCCESS;
@@ -52,10 +54,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(Run { config, report, wait }: &Run) -> anyhow::Result<ExitCode> {
+/// 0: nothing is wrong; 1: something is.
+fn examine(doctor: &cli::Doctor) -> ExitCode {
+    let report = doctor::examine(doctor.config.as_deref());
+    match doctor.json {
+        true => println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default()),
+        false => print!("{report}"),
+    }
+    ExitCode::from(u8::from(report.has_problems()))
+}
+
+fn run(Run { config, file, report, wait }: &Run) -> anyhow::Result<ExitCode> {
     let (events, incoming) = mpsc::channel();
     // First of all, so that a signal during the start ends the program in order too.
-    end_on_signal(events.clone())?;
+    heed_signals(file.clone(), events.clone())?;
     if let Err(error) = realtime::lock_memory() {
         tracing::info!("{error}");
     }
@@ -83,9 +95,9 @@ fn run(Run { config, report, wait }: &Run) -> anyhow::Result<ExitCode> {
     let status = Arc::new(Mutex::new(Status::default()));
     follow_hub(config, &interface, state.path(), &status, events)?;
     tell(&status, *report)?;
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    supervisor::ready("looking for something to play");
     Room::new(config, interface, audio, hooks, status, state).run(&incoming);
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    supervisor::stopping();
     drop(discovery);
     Ok(ExitCode::SUCCESS)
 }
@@ -94,33 +106,44 @@ fn run(Run { config, report, wait }: &Run) -> anyhow::Result<ExitCode> {
 /// settle on loopback. `None`: it was told to end first.
 fn interface(name: Option<&str>, wait: bool, events: &Receiver<Event>) -> Result<Option<Interface>, InterfaceError> {
     let mut told = false;
+    let mut watchdog = Watchdog::of_this_process(clock::now());
     loop {
-        match name.map_or_else(network, |name| Interface::by_name(name).map(Some)) {
+        match Interface::leading_out(name) {
             Ok(Some(interface)) => return Ok(Some(interface)),
             Ok(None) if !told => tracing::info!("waiting for a network; interface = \"lo\" would stay on this machine"),
             Err(error) if !wait => return Err(error),
             Err(error) if !told => tracing::warn!("{error}; waiting for it"),
             Ok(None) | Err(_) => {}
         }
-        told = true;
+        if !std::mem::replace(&mut told, true) {
+            supervisor::ready("waiting for a network");
+        }
+        watchdog.tick(true, clock::now());
         if let Ok(Event::Quit) = events.recv_timeout(Duration::from_millis(500)) {
             return Ok(None);
         }
     }
 }
 
-/// The interface to use, once there is one that leads out of this machine or none that ever could.
-fn network() -> Result<Option<Interface>, InterfaceError> {
-    let picked = Interface::pick()?;
-    let alone = Interface::list()?.iter().all(|interface| interface.loopback);
-    Ok((!picked.loopback || alone).then_some(picked))
-}
-
-fn end_on_signal(events: Sender<Event>) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals")?;
+/// SIGHUP reads the configuration again; one that is wrong changes nothing. The others end the room.
+fn heed_signals(file: Option<PathBuf>, events: Sender<Event>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
     thread::Builder::new().name("signals".into()).spawn(move || {
-        if signals.forever().next().is_some() {
-            let _ = events.send(Event::Quit);
+        for signal in signals.forever() {
+            let event = match (signal, &file) {
+                (SIGHUP, None) => continue,
+                (SIGHUP, Some(file)) => match cli::read(file) {
+                    Ok(config) => Event::Reload(Box::new(config)),
+                    Err(error) => {
+                        tracing::warn!("nothing is changed: {error}");
+                        continue;
+                    }
+                },
+                _ => Event::Quit,
+            };
+            if events.send(event).is_err() {
+                return;
+            }
         }
     })?;
     Ok(())
@@ -165,6 +188,7 @@ fn tell(status: &Arc<Mutex<Status>>, report: Option<u32>) -> anyhow::Result<()> 
         loop {
             thread::sleep(every);
             let status = status.lock().unwrap_or_else(PoisonError::into_inner);
+            supervisor::status(&status.to_string());
             if report.is_none() {
                 tracing::info!("{}", *status);
                 continue;
@@ -180,6 +204,8 @@ fn tell(status: &Arc<Mutex<Status>>, report: Option<u32>) -> anyhow::Result<()> 
 
 fn wrong(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("unisono-receiver: {error}");
+    // What `systemctl status` shows of a service that has ended.
+    supervisor::status(&error.to_string());
     ExitCode::from(WRONG)
 }
 

@@ -142,6 +142,34 @@ impl Tail {
     }
 }
 
+/// Keeps what hears digital silence and mutes itself awake: every zero becomes noise of half a step of 16 bits, -96 dB,
+/// which nobody hears.
+#[derive(Clone, Copy, Debug)]
+pub struct Wakefulness {
+    random: u32,
+}
+
+impl Default for Wakefulness {
+    fn default() -> Self {
+        Self { random: 1 }
+    }
+}
+
+impl Wakefulness {
+    const LEVEL: f32 = 1.0 / 65_536.0;
+
+    /// Applies it to samples.
+    pub fn apply(&mut self, samples: &mut [f32]) {
+        for sample in samples.iter_mut().filter(|sample| **sample == 0.0) {
+            // Xorshift (Marsaglia 2003): all that is asked of it is to change its sign without a pattern.
+            self.random ^= self.random << 13;
+            self.random ^= self.random >> 17;
+            self.random ^= self.random << 5;
+            *sample = if self.random & 1 == 0 { Self::LEVEL } else { -Self::LEVEL };
+        }
+    }
+}
+
 /// "This is me": two soft notes, mixed over whatever plays.
 #[derive(Clone, Copy, Debug)]
 pub struct Chirp {

@@ -2,15 +2,18 @@
 //!
 //! - [`Card`]: what a card is to us: frames go in at the end of a ring, and it tells how far it has played;
 //! - [`alsa`], [`simulated`]: the two that are driven by [`drive`], [`cpal`](mod@cpal): the one that calls us;
+//! - [`cards`]: which card to take when none is named;
 //! - [`latency`]: what lies between a card's position and its analog output.
 
 use std::fmt;
 
 use unisono_common::config::receiver::{OutputConfig, OutputDevice, SimDevice};
+use unisono_host::facts::{self, Root};
 
 use crate::pointer::Reading;
 
 pub mod alsa;
+pub mod cards;
 pub mod cpal;
 pub mod drive;
 pub mod latency;
@@ -104,16 +107,25 @@ pub trait Card {
     fn read(&mut self) -> Result<Reading, CardError>;
 }
 
-/// The configured device, or the one to take when none is: the best card there is now, else a simulated one. Once
-/// picked it stays: a card that goes away is waited for and not replaced.
-pub fn pick(config: &OutputConfig) -> OutputDevice {
-    config.device.clone().unwrap_or_else(|| match alsa::best() {
-        Some(name) => OutputDevice::Alsa(name),
-        None => {
-            tracing::warn!("no sound card: playing to a simulated one; plug one in and start again to hear something");
-            OutputDevice::Sim(SimDevice::default())
-        }
-    })
+/// The configured device, or the one to take when none is: the best card there is now, else a simulated one, but for a room
+/// that waits. Once picked it stays: a card that goes away is waited for and not replaced.
+///
+/// # Errors
+/// when there is none and the room `waits` for one.
+pub fn pick(config: &OutputConfig, waits: bool) -> Result<OutputDevice, CardError> {
+    if let Some(device) = &config.device {
+        return Ok(device.clone());
+    }
+    let (cards, raspberry_pi) = (cards::list(), facts::on_raspberry_pi(&Root::default()));
+    if let Some(card) = cards::best(&cards, raspberry_pi) {
+        return Ok(OutputDevice::Alsa(card.device()));
+    }
+    let reason = cards::why_none(&cards, raspberry_pi);
+    if waits {
+        return Err(CardError::Absent { device: "the best one".into(), reason });
+    }
+    tracing::warn!("playing to a simulated card, which nobody hears: {reason}");
+    Ok(OutputDevice::Sim(SimDevice::default()))
 }
 
 /// Opens a card that is driven.

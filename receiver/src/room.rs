@@ -18,6 +18,7 @@ use unisono_common::time::{LocalTime, direct_offset_ntp};
 use unisono_host::clock;
 use unisono_host::interface::Interface;
 use unisono_host::state::StateDir;
+use unisono_host::supervisor::Watchdog;
 
 use crate::audio::{Audio, AudioEvent};
 use crate::discover::Sessions;
@@ -30,6 +31,10 @@ use crate::output::drive::Command;
 use crate::session::{ClockSource, Session, SessionConfig};
 use crate::status::{Status, Tuned};
 use crate::timeclient::{self, ClockReader, TimeClient, TimeClientConfig};
+use crate::volume::Volume;
+use crate::wake::Waker;
+
+use self::appliances::Appliances;
 
 /// Packets that may wait for the audio thread: more than the longest playout delay brings.
 const QUEUE: usize = 512;
@@ -55,6 +60,9 @@ const REMEMBERED_NS: i64 = 45_000_000_000;
 /// Largest chunk that a session is made for, in device frames: 10 ms at 192 kHz.
 const MAX_CHUNK: usize = 1_920;
 
+mod appliances;
+mod reload;
+
 /// What the room waits for.
 pub enum Event {
     /// The streams that announce themselves changed.
@@ -63,12 +71,16 @@ pub enum Event {
     Hub(hub::Event),
     /// The card.
     Audio(AudioEvent),
+    /// The configuration, read anew.
+    Reload(Box<ReceiverConfig>),
     /// Enough: end.
     Quit,
 }
 
 /// The room.
 pub struct Room {
+    /// As it was read last.
+    config: ReceiverConfig,
     interface: Interface,
     audio: Audio,
     shape: Option<Shape>,
@@ -87,6 +99,7 @@ pub struct Room {
     wanted: Wanted,
     /// What a card that is opened is told first: amplitude and channels.
     gain: f32,
+    volume: Volume,
     channels: ChannelMode,
     trim_us: i64,
     quality: Quality,
@@ -97,6 +110,7 @@ pub struct Room {
     /// Whether there is anything to play, and who is told.
     idleness: Idleness,
     hooks: Hooks,
+    appliances: Appliances,
     release_card: bool,
     /// What the card was before it was let go of.
     released: Option<Shape>,
@@ -104,6 +118,7 @@ pub struct Room {
     watched: Option<Watched>,
     /// When it was last seen to that what plays is what should.
     looked: LocalTime,
+    watchdog: Watchdog,
     status: Arc<Mutex<Status>>,
 }
 
@@ -147,6 +162,7 @@ impl Room {
         let text = state.read(REMEMBERED).ok().flatten();
         let remembered = text.and_then(|text| sdp::Session::parse(text.as_bytes()).ok()).map(Arc::new);
         Self {
+            config: config.clone(),
             interface,
             audio,
             shape: None,
@@ -159,6 +175,7 @@ impl Room {
             began: clock::now(),
             wanted: config.stream.clone().map_or(Wanted::Anything, Wanted::Stream),
             gain: config.volume_db.map_or(1.0, |db| linear(db as f32)),
+            volume: Volume::new(&config.output),
             channels: ChannelMode::default(),
             trim_us: i64::from(config.trim_us),
             quality: config.quality,
@@ -167,10 +184,12 @@ impl Room {
             sessions_made: 0,
             idleness: Idleness::new(config.idle.after_s),
             hooks,
+            appliances: Appliances::new(config, clock::now()),
             release_card: config.idle.release_card,
             released: None,
             watched: None,
             looked: clock::now(),
+            watchdog: Watchdog::of_this_process(clock::now()),
             status,
         }
     }
@@ -213,6 +232,7 @@ impl Room {
                 self.shape = None;
                 self.tuned.clear();
             }
+            Event::Reload(config) => self.reload(*config),
             Event::Quit => {}
         }
         self.reconcile();
@@ -239,13 +259,17 @@ impl Room {
     }
 
     fn obey(&mut self, orders: Orders) {
-        self.wanted = match &orders.stream {
+        let wanted = match &orders.stream {
             Some(stream) => {
                 self.told.extend(described(stream));
                 Wanted::Stream(stream.id.clone())
             }
             None => Wanted::Nothing,
         };
+        if wanted != self.wanted {
+            self.appliances.waker = Waker::asked(clock::now());
+            self.wanted = wanted;
+        }
         self.gain = orders.gain_db().map_or(0.0, linear);
         self.channels = match orders.channels {
             Channels::Stereo => ChannelMode::Stereo,
@@ -260,7 +284,8 @@ impl Room {
     }
 
     fn set_sound(&mut self) {
-        self.audio.order(Command::Gain(self.gain));
+        let gain = self.volume.turn(if self.appliances.hears { self.gain } else { 0.0 });
+        self.audio.order(Command::Gain(gain));
         self.audio.order(Command::Channels(self.channels));
     }
 
@@ -371,6 +396,7 @@ impl Room {
         };
         let Some(change) = self.idleness.note(heard.filter(|_| self.gain > 0.0), now) else { return };
         self.hooks.run(change);
+        self.appliances.switch(change, now);
         match change {
             Change::Idles if self.release_card && self.shape.is_some() => {
                 tracing::info!("nothing to play: the card is let go of");
@@ -440,6 +466,8 @@ impl Room {
             clocks.retain(|_, clock| used.iter().any(|used| Arc::ptr_eq(used, clock)));
         }
         let now = clock::now();
+        // The audio thread tells of itself many times a second while it has a card; when it hangs so does the service.
+        self.watchdog.tick(self.audio.has_told() || self.shape.is_none(), now);
         if ended || now - self.looked > RETRY_NS {
             // What could not be had (a group, a route) may be there by now.
             self.looked = now;
@@ -450,6 +478,7 @@ impl Room {
             }
         }
         self.note_sound(now);
+        self.tend_appliances(now);
         let tuned = &self.tuned;
         let tuned = tuned.last().map(|playing| Tuned {
             description: Arc::clone(&playing.description),

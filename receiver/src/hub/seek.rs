@@ -44,6 +44,11 @@ pub(super) fn seek(settings: &HubSettings, choice: &Choice, stop: &AtomicBool) -
     }
 }
 
+/// Address of any hub that answers on the interface.
+pub(super) fn any(interface: &str) -> Option<SocketAddr> {
+    ask(Some(interface), &Choice::default(), &AtomicBool::new(false)).ok().map(|found| found.address)
+}
+
 fn ask(interface: Option<&str>, choice: &Choice, stop: &AtomicBool) -> Result<Found, LinkError> {
     let sockets: Vec<UdpSocket> = local_addresses(interface).into_iter().filter_map(|ip| ask_on(ip).ok()).collect();
     if sockets.is_empty() {

@@ -67,3 +67,14 @@ fn a_chirp_begins_and_ends_in_silence() {
     assert!(out.chunks_exact(2).map(|f| f[0]).collect::<Vec<_>>().windows(2).all(|p| (p[0] - p[1]).abs() < 0.08));
     assert_eq!(out.last(), Some(&0.0));
 }
+
+#[test]
+fn wakefulness_leaves_sound_alone_and_silence_never_zero() {
+    let mut samples = vec![0.0; 4_800];
+    samples[7] = 0.5;
+    Wakefulness::default().apply(&mut samples);
+    assert_eq!(samples[7], 0.5);
+    assert!(samples.iter().all(|sample| *sample != 0.0 && (sample.abs() < 2e-5 || *sample == 0.5)));
+    let mean = samples.iter().filter(|sample| **sample != 0.5).sum::<f32>() / 4_800.0;
+    assert!(mean.abs() < 1e-6, "{mean}");
+}

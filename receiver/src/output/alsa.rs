@@ -25,9 +25,6 @@ const RING_MS: u32 = 200;
 /// The card wakes nobody but its driver: we keep time ourselves.
 const PERIOD_MS: u32 = 10;
 
-/// Names of outputs that nobody wants picked for them: the Pi's headphone jack is a noisy PWM.
-const NOT_BY_ITSELF: [&str; 2] = ["headphones", "bcm2835 alsa"];
-
 /// A sound card through ALSA.
 pub struct AlsaCard {
     device: String,
@@ -149,27 +146,6 @@ pub fn hush() {
 fn driver(card: i32) -> Option<String> {
     let info = alsa::Ctl::new(&format!("hw:{card}"), false).ok()?.card_info().ok()?;
     info.get_driver().ok().map(str::to_owned)
-}
-
-/// The best card there is: an I2S HAT before USB before HDMI; `None` if there is none worth taking.
-pub(super) fn best() -> Option<String> {
-    let cards = alsa::card::Iter::new().flatten();
-    let ranked = cards.filter_map(|card| Some((rank(&card.get_name().ok()?, &card.get_longname().ok()?)?, card)));
-    ranked.min_by_key(|(rank, card)| (*rank, card.get_index())).map(|(_, card)| format!("hw:{}", card.get_index()))
-}
-
-/// How much a card is worth picking by itself: lower is better, `None` is never.
-fn rank(name: &str, long_name: &str) -> Option<u8> {
-    let names = format!("{name} {long_name}").to_lowercase();
-    if NOT_BY_ITSELF.iter().any(|bad| names.contains(bad)) || names.contains("loopback") {
-        return None;
-    }
-    Some(match () {
-        () if ["hifiberry", "iqaudio", "allo", "justboom", "i2s", "pcm5"].iter().any(|hat| names.contains(hat)) => 0,
-        () if names.contains("hdmi") || names.contains("vc4") => 3,
-        () if names.contains("usb") => 1,
-        () => 2,
-    })
 }
 
 fn open_error(device: &str, error: &PcmError) -> CardError {

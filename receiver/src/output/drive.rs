@@ -7,12 +7,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rtrb::{Consumer, Producer};
+use unisono_common::config::receiver::OutputConfig;
 use unisono_common::time::LocalTime;
 use unisono_host::clock;
 
 use super::{Card, CardError};
 use crate::dac::Edge;
-use crate::mix::ChannelMode;
+use crate::mix::{ChannelMode, Wakefulness};
 use crate::playout::{Playout, Telemetry};
 use crate::pointer::EdgeFinder;
 use crate::session::Session;
@@ -107,13 +108,14 @@ impl Link {
     }
 }
 
-/// Keeps `card` playing until `stop` is set, its ring filled by `buffer_ms` if that is given.
+/// Keeps `card` playing until `stop` is set, as `config` says.
 ///
 /// # Errors
 /// when the card is gone.
-pub fn run(card: &mut dyn Card, buffer_ms: Option<u32>, link: &mut Link, stop: &AtomicBool) -> Result<(), CardError> {
+pub fn run(card: &mut dyn Card, config: &OutputConfig, link: &mut Link, stop: &AtomicBool) -> Result<(), CardError> {
     let mut driver = Driver::new(card, link);
-    driver.fixed_lead_ns = buffer_ms.map(|ms| i64::from(ms) * 1_000_000);
+    driver.fixed_lead_ns = config.buffer_ms.map(|ms| i64::from(ms) * 1_000_000);
+    driver.wakefulness = config.keep_awake.then(Wakefulness::default);
     driver.set_lead(IDLE_LEAD_MS * 1_000_000);
     let done = driver.run(stop);
     // Whatever was playing ends here, in a thread that no longer has a deadline.
@@ -130,6 +132,7 @@ struct Driver<'a> {
     lead: i64,
     /// As configured; nothing means that the playout delay decides.
     fixed_lead_ns: Option<i64>,
+    wakefulness: Option<Wakefulness>,
     meter: Meter,
 }
 
@@ -145,6 +148,7 @@ impl<'a> Driver<'a> {
             chunk: longest,
             lead: 0,
             fixed_lead_ns: None,
+            wakefulness: None,
             meter: Meter::new(now),
             card,
             link,
@@ -198,6 +202,9 @@ impl<'a> Driver<'a> {
         while self.card.written() - played + chunk as i64 <= self.lead {
             let out = &mut self.buffer[..chunk * self.card.shape().channels];
             self.playout.render(reading.asked, self.card.written(), out);
+            if let Some(wakefulness) = &mut self.wakefulness {
+                wakefulness.apply(out);
+            }
             self.card.write(out)?;
             self.link.hand_back(&mut self.playout);
         }

@@ -5,7 +5,6 @@
 #![allow(unsafe_code, reason = "calls into the C library; each block says why it is sound")]
 
 use std::ffi::{CStr, c_int};
-use std::mem::MaybeUninit;
 use std::ptr;
 
 use alsa_sys as sys;
@@ -179,7 +178,7 @@ impl Pcm {
 
     /// Position and time stamp, of one instant.
     pub(super) fn status(&mut self) -> Result<Status, PcmError> {
-        let mut stamp = MaybeUninit::<sys::snd_htimestamp_t>::zeroed();
+        let mut stamp = [0_u64; 2];
         // SAFETY: handle and status are live. The request for an audio stamp "with delay" is two bit fields in one
         // word: type_requested = 0 (4 bits), report_delay = 1 (bit 4); it makes USB cards refresh their stamp.
         unsafe {
@@ -187,7 +186,7 @@ impl Pcm {
             request.set_report_delay(1);
             sys::snd_pcm_status_set_audio_htstamp_config(self.status, &mut request);
             check("it does not answer", sys::snd_pcm_status(self.handle, self.status))?;
-            sys::snd_pcm_status_get_htstamp(self.status, stamp.as_mut_ptr());
+            sys::snd_pcm_status_get_htstamp(self.status, stamp.as_mut_ptr().cast());
             match sys::snd_pcm_status_get_state(self.status) {
                 sys::SND_PCM_STATE_DISCONNECTED => {
                     return Err(PcmError { what: "it was unplugged", code: -libc::ENODEV });
@@ -198,12 +197,10 @@ impl Pcm {
                 }
                 _ => {}
             }
-            let stamp = stamp.assume_init();
             Ok(Status {
                 available: sys::snd_pcm_status_get_avail(self.status) as i64,
                 delay: sys::snd_pcm_status_get_delay(self.status) as i64,
-                #[allow(clippy::unnecessary_cast, reason = "narrower on 32-bit machines")]
-                stamp: local_time(stamp.tv_sec as i64, stamp.tv_nsec as i64),
+                stamp: seconds_of(stamp).and_then(|(seconds, nanoseconds)| local_time(seconds, nanoseconds)),
             })
         }
     }
@@ -267,6 +264,16 @@ impl Drop for Pcm {
     }
 }
 
+/// Seconds and nanoseconds of a stamp as the library wrote it. On 32-bit machines a library has seconds of 32 bits or of 64
+/// (Debian 13), whatever this program was built with; so there is room for both, and which it was is seen: a stamp of 32
+/// bits leaves the second half as it was.
+fn seconds_of(stamp: [u64; 2]) -> Option<(i64, i64)> {
+    let wide = usize::BITS == 64 || stamp[1] != 0;
+    let [seconds, nanoseconds] = if wide { stamp } else { [stamp[0] & u64::from(u32::MAX), stamp[0] >> 32] };
+    let nanoseconds = i64::try_from(nanoseconds).ok().filter(|nanoseconds| *nanoseconds < 1_000_000_000)?;
+    Some((seconds as i64, nanoseconds))
+}
+
 fn format_of(encoding: Encoding) -> sys::snd_pcm_format_t {
     match encoding {
         Encoding::S32 => sys::SND_PCM_FORMAT_S32_LE,
@@ -283,4 +290,18 @@ fn check(what: &'static str, code: c_int) -> Result<(), PcmError> {
 fn message(code: c_int) -> String {
     // SAFETY: ALSA returns a static string for every number.
     unsafe { CStr::from_ptr(sys::snd_strerror(code)).to_string_lossy().into_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_of_both_widths_are_read() {
+        assert_eq!(seconds_of([5, 7]), Some((5, 7)));
+        assert_eq!(seconds_of([(1 << 32) + 5, 7]), Some(((1 << 32) + 5, 7)));
+        assert_eq!(seconds_of([5, 1_000_000_000]), None);
+        #[cfg(target_pointer_width = "32")]
+        assert_eq!(seconds_of([5 + (7 << 32), 0]), Some((5, 7)));
+    }
 }

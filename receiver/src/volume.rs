@@ -1,0 +1,125 @@
+//! How loud a room is: never above its limit; by the card's own mixer where one is named, the rest in software.
+
+use unisono_common::config::receiver::{OutputConfig, OutputDevice};
+
+/// What turns the volume.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    /// Amplitude that is never exceeded.
+    most: f32,
+    /// Name of the mixer's element, and the card's control where it is known from the configuration.
+    mixer: Option<(String, String)>,
+    /// That the mixer can't be used has been said.
+    said: bool,
+}
+
+impl Volume {
+    /// As configured.
+    pub fn new(config: &OutputConfig) -> Self {
+        let control = match &config.device {
+            Some(OutputDevice::Alsa(name)) => control_of(name),
+            _ => "default".to_owned(),
+        };
+        let mixer = config.mixer.clone().map(|element| (control, element));
+        Volume { most: amplitude(config.max_volume_db.unwrap_or(0.0) as f32), mixer, said: false }
+    }
+
+    /// Makes the room sound at this amplitude, if it may; gives what is left to do in software. Silence is left to software
+    /// altogether, which ramps.
+    pub fn turn(&mut self, gain: f32) -> f32 {
+        let gain = gain.min(self.most);
+        let Some((control, element)) = self.mixer.as_ref().filter(|_| gain > 0.0) else { return gain };
+        match turn_mixer(control, element, decibels(gain)) {
+            Ok(taken_db) => rest(gain, taken_db),
+            Err(reason) => {
+                if !std::mem::replace(&mut self.said, true) {
+                    tracing::warn!(
+                        "mixer \"{element}\" of {control} can't be used: {reason}; volume is done in software"
+                    );
+                }
+                gain
+            }
+        }
+    }
+}
+
+/// What is left of a gain after the mixer has taken so many decibels; never an amplification.
+fn rest(gain: f32, taken_db: f32) -> f32 {
+    amplitude(decibels(gain) - taken_db).min(1.0)
+}
+
+/// The control device of a PCM: `hw:CARD=D10,DEV=0` is on `hw:CARD=D10`, as is `plughw:CARD=D10`.
+fn control_of(pcm: &str) -> String {
+    match pcm.split_once(':') {
+        Some((_, place)) => format!("hw:{}", place.split(',').next().unwrap_or(place)),
+        None => pcm.to_owned(),
+    }
+}
+
+/// Sets an element to a volume, or as near as it comes from below; gives what it took.
+fn turn_mixer(control: &str, element: &str, wanted_db: f32) -> Result<f32, String> {
+    use alsa::mixer::{MilliBel, Mixer, Selem, SelemChannelId, SelemId};
+    let mixer = Mixer::new(control, false).map_err(|error| error.to_string())?;
+    let names = || {
+        let elements = mixer.iter().filter_map(Selem::new).filter(Selem::has_playback_volume);
+        elements
+            .filter_map(|element| element.get_id().get_name().map(str::to_owned).ok())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let found = mixer.find_selem(&SelemId::new(element, 0)).filter(Selem::has_playback_volume);
+    let found = found.ok_or_else(|| format!("there is no such element; there are: {}", names()))?;
+    let (least, most) = found.get_playback_db_range();
+    let wanted = (wanted_db * 100.0).round() as i64;
+    let wanted = MilliBel(wanted.clamp(least.0, most.0.min(0).max(least.0)));
+    found.set_playback_db_all(wanted, alsa::Round::Floor).map_err(|error| error.to_string())?;
+    if found.has_playback_switch() {
+        found.set_playback_switch_all(1).map_err(|error| error.to_string())?;
+    }
+    let taken = found.get_playback_vol_db(SelemChannelId::FrontLeft).map_err(|error| error.to_string())?;
+    Ok(taken.to_db())
+}
+
+fn amplitude(db: f32) -> f32 {
+    10_f32.powf(db / 20.0)
+}
+
+fn decibels(gain: f32) -> f32 {
+    20.0 * gain.log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(mixer: Option<&str>, max_volume_db: Option<f64>) -> OutputConfig {
+        let device = Some(OutputDevice::Alsa("hw:CARD=Nonesuch,DEV=0".into()));
+        OutputConfig { device, mixer: mixer.map(str::to_owned), max_volume_db, ..OutputConfig::default() }
+    }
+
+    #[test]
+    fn nothing_is_louder_than_the_limit() {
+        let mut volume = Volume::new(&config(None, Some(-20.0)));
+        assert!((volume.turn(1.0) - 0.1).abs() < 1e-6);
+        assert_eq!(volume.turn(0.05), 0.05);
+        assert_eq!(volume.turn(0.0), 0.0);
+        assert_eq!(Volume::new(&config(None, None)).turn(1.0), 1.0);
+    }
+
+    #[test]
+    fn software_does_what_the_mixer_leaves() {
+        assert!((rest(amplitude(-10.0), -10.0) - 1.0).abs() < 1e-6);
+        assert!((rest(amplitude(-10.3), -10.0) - amplitude(-0.3)).abs() < 1e-6);
+        assert!((rest(amplitude(-80.0), -60.0) - 0.1).abs() < 1e-6, "below what the mixer can");
+        assert_eq!(rest(1.0, -0.5), 1.0, "never amplified");
+    }
+
+    #[test]
+    fn without_the_card_it_is_software_alone() {
+        let mut volume = Volume::new(&config(Some("Digital"), None));
+        assert_eq!(volume.turn(0.25), 0.25);
+        assert_eq!(control_of("hw:CARD=D10,DEV=0"), "hw:CARD=D10");
+        assert_eq!(control_of("plughw:1"), "hw:1");
+        assert_eq!(control_of("default"), "default");
+    }
+}
