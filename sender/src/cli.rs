@@ -21,6 +21,9 @@ struct Arguments {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Wait for a network that isn't there yet, as a service does, and don't give up.
+    #[arg(long)]
+    wait: bool,
     /// Directory of music to send as the stream "music".
     #[arg(value_name = "MUSIC_DIR")]
     music_dir: Option<PathBuf>,
@@ -51,20 +54,52 @@ enum Other {
         #[command(subcommand)]
         request: ctl::Request,
     },
+    /// Looks at this machine, its network and what is to be played, and says what is wrong and what mends it.
+    Doctor(Doctor),
     /// Prints what a shell needs to complete this program's commands.
     Completions {
         /// The shell.
         shell: Shell,
     },
+    /// Writes this program's manual pages.
+    #[command(hide = true)]
+    Man {
+        /// The directory that they are written to.
+        directory: PathBuf,
+    },
+}
+
+/// What is to be looked at.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Doctor {
+    /// Configuration file of the sender; without it /etc/unisono/sender.toml, if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to send.
+#[derive(Debug)]
+pub struct Run {
+    /// As the file says.
+    pub config: SenderConfig,
+    /// The file, to be read again when that is asked for.
+    pub file: Option<PathBuf>,
+    /// A network that is not there at the start is waited for.
+    pub wait: bool,
 }
 
 /// What is to be done.
 #[derive(Debug)]
 pub enum Command {
-    /// Send, as configured, by this file if there is one.
-    Run(Box<SenderConfig>, Option<PathBuf>),
-    /// Nothing more: the file was checked and is right.
-    Checked,
+    /// Send.
+    Run(Box<Run>),
+    /// Look for what is wrong.
+    Doctor(Doctor),
+    /// Nothing more: it has been done.
+    Done,
     /// Show how the house is.
     Watch(Watch),
     /// Ask the hub for something.
@@ -80,7 +115,7 @@ pub enum CliError {
     /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
-    /// The file can't be read.
+    /// The file can't be read, or the directory not be written to.
     #[error("{file}: {error}", file = file.display())]
     Unreadable {
         /// The file.
@@ -100,11 +135,16 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
         _ => CliError::Usage(sentence(&error.render().to_string())),
     })?;
     match arguments.command {
-        Some(Other::CheckConfig { file }) => return read(&file).map(|_| Command::Checked),
+        Some(Other::CheckConfig { file }) => return read(&file).map(|_| Command::Done),
         Some(Other::MpdConf { file }) => return Err(CliError::Shown(mpd_conf(&file)?)),
         Some(Other::Watch(watch)) => return Ok(Command::Watch(watch)),
         Some(Other::Ctl { hub, request }) => return Ok(Command::Ctl(hub, request)),
+        Some(Other::Doctor(doctor)) => return Ok(Command::Doctor(doctor)),
         Some(Other::Completions { shell }) => return Err(CliError::Shown(completions(shell))),
+        Some(Other::Man { directory }) => {
+            let done = clap_mangen::generate_to(Arguments::command(), &directory);
+            return done.map(|()| Command::Done).map_err(|error| CliError::Unreadable { file: directory, error });
+        }
         None => {}
     }
     let mut config = arguments.config.as_deref().map_or_else(|| Ok(SenderConfig::default()), read)?;
@@ -115,7 +155,7 @@ pub fn command(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
         }
         config.streams = vec![StreamConfig::new("music", SourceConfig::library(music_dir))];
     }
-    Ok(Command::Run(Box::new(config), arguments.config))
+    Ok(Command::Run(Box::new(Run { config, file: arguments.config, wait: arguments.wait })))
 }
 
 fn completions(shell: Shell) -> String {

@@ -22,7 +22,8 @@
 //! - [`hub`]: keeps the [`house`] (rooms, what they play and how loud) in its [`store`], and its rooms' links;
 //! - [`api`]: the hub over HTTP, for pages, programs and rooms;
 //! - [`discovery`]: being found;
-//! - [`client`], [`ctl`], [`watch`]: the API from the other side, for the command line.
+//! - [`client`], [`ctl`], [`watch`]: the API from the other side, for the command line;
+//! - [`doctor`]: what is wrong with this host, for the command line too.
 
 pub mod announce;
 pub mod api;
@@ -33,6 +34,7 @@ pub mod ctl;
 pub mod decode;
 pub mod describe;
 pub mod discovery;
+pub mod doctor;
 pub mod house;
 pub mod hub;
 pub mod library;

@@ -3,28 +3,32 @@
 //! Exit codes: 0 ended as asked, 1 failed while running, 2 wrong command line, configuration or surroundings.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
-use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use unisono_common::config::sender::SenderConfig;
-use unisono_host::realtime;
-use unisono_sender::cli::{self, CliError, Command};
+use unisono_host::interface::Interface;
+use unisono_host::{realtime, supervisor};
+use unisono_sender::cli::{self, CliError, Command, Run};
 use unisono_sender::client::ClientError;
 use unisono_sender::service::{self, Service};
-use unisono_sender::{ctl, hub, watch};
+use unisono_sender::{ctl, doctor, hub, watch};
 
 const WRONG: u8 = 2;
 
+/// A network that is not there yet is looked for this often.
+const NETWORK_LOOK: Duration = Duration::from_millis(500);
+
 fn main() -> ExitCode {
-    let (config, file) = match cli::command(std::env::args_os()) {
-        Ok(Command::Run(config, file)) => (config, file),
-        Ok(Command::Checked) => return ExitCode::SUCCESS,
+    let options = match cli::command(std::env::args_os()) {
+        Ok(Command::Run(options)) => options,
+        Ok(Command::Doctor(doctor)) => return examine(&doctor),
+        Ok(Command::Done) => return ExitCode::SUCCESS,
         Ok(Command::Watch(watch)) => return done(watch::run(&watch)),
         Ok(Command::Ctl(hub, request)) => return done(ctl::run(&hub, &request).map(|text| print!("{text}"))),
         Err(CliError::Shown(text)) => {
@@ -34,7 +38,7 @@ fn main() -> ExitCode {
         Err(error) => return wrong(&error),
     };
     log_to_stderr();
-    match run(&config, file) {
+    match run(*options) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("unisono-sender: {error:#}");
@@ -43,45 +47,74 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &SenderConfig, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+fn run(Run { config, file, wait }: Run) -> anyhow::Result<ExitCode> {
     // First of all, so that a signal during the start ends the program in order too.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
     if let Err(error) = realtime::lock_memory() {
         info!("{error}");
     }
+    if wait && !network_is_there(&config, &mut signals) {
+        return Ok(ExitCode::SUCCESS);
+    }
     let (http, service) =
-        match service::listen_http(config.http_listen).and_then(|http| Ok((http, Service::start(config, file)?))) {
+        match service::listen_http(config.http_listen).and_then(|http| Ok((http, Service::start(&config, file)?))) {
             Ok(started) => started,
             Err(error) => return Ok(wrong(&error)),
         };
-    let hub = match hub::run::start(config, &service, http) {
+    let hub = match hub::run::start(&config, &service, http) {
         Ok(hub) => hub,
         Err(error) => {
             drop(service);
             return Ok(wrong(&error));
         }
     };
-    notify(NotifyState::Ready);
+    supervisor::ready("sending");
     for signal in signals.forever() {
         if signal != SIGHUP {
             info!(signal, "sender ends");
             break;
         }
-        notify(NotifyState::Reloading);
+        supervisor::reloading();
         if let Err(error) = service.live.reload() {
             warn!("nothing is changed: {error}");
         }
-        notify(NotifyState::Ready);
+        supervisor::ready("sending");
     }
-    notify(NotifyState::Stopping);
+    supervisor::stopping();
     drop(hub);
     drop(service);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Outside of systemd there is nobody to notify.
-fn notify(state: NotifyState<'_>) {
-    let _ = sd_notify::notify(&[state]);
+/// Waits until the network is there that is to be sent to; `false`: it was told to end first.
+fn network_is_there(config: &SenderConfig, signals: &mut Signals) -> bool {
+    let mut told = false;
+    loop {
+        let wrong = match Interface::leading_out(config.interface.as_deref()) {
+            Ok(Some(interface)) if interface.ipv4.is_some() => return true,
+            Ok(Some(interface)) => format!("{} has no IPv4 address yet", interface.name),
+            Ok(None) => "no interface leads out of this machine yet; interface = \"lo\" would stay on it".into(),
+            Err(error) => error.to_string(),
+        };
+        if !std::mem::replace(&mut told, true) {
+            info!("waiting for a network: {wrong}");
+            supervisor::status(&format!("waiting for a network: {wrong}"));
+        }
+        std::thread::sleep(NETWORK_LOOK);
+        if signals.pending().any(|signal| signal != SIGHUP) {
+            return false;
+        }
+    }
+}
+
+/// 0: nothing is wrong; 1: something is.
+fn examine(doctor: &cli::Doctor) -> ExitCode {
+    let report = doctor::examine(doctor.config.as_deref());
+    match doctor.json {
+        true => println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default()),
+        false => print!("{report}"),
+    }
+    ExitCode::from(u8::from(report.has_problems()))
 }
 
 /// What the hub says to a request.
@@ -97,6 +130,8 @@ fn done(result: Result<(), ClientError>) -> ExitCode {
 
 fn wrong(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("unisono-sender: {error}");
+    // What `systemctl status` shows of a service that has ended.
+    supervisor::status(&error.to_string());
     ExitCode::from(WRONG)
 }
 

@@ -1,5 +1,6 @@
 //! The thread that tells the network of the streams: announcements, reports, and what goes wrong, once a second.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use tracing::warn;
 use unisono_host::clock;
+use unisono_host::supervisor::Watchdog;
 
 use crate::announce::Announcer;
 use crate::report::Reporter;
@@ -44,6 +46,7 @@ impl Teller {
         let thread = thread::Builder::new().name("teller".to_owned()).spawn(move || {
             let mut reporters: Vec<Box<Reporter>> = Vec::new();
             let mut trouble = Trouble::default();
+            let (mut heartbeat, mut watchdog) = (Heartbeat::default(), Watchdog::of_this_process(clock::now()));
             let mut tick = 0_u64;
             let mut next = clock::now();
             loop {
@@ -55,6 +58,7 @@ impl Teller {
                         next = clock::now() + TICK.as_nanos() as i64;
                         announcer.tick(clock::now());
                         reporters.iter_mut().for_each(|reporter| reporter.tick(clock, clock::now()));
+                        watchdog.tick(heartbeat.beats(&streams), clock::now());
                         if tick.is_multiple_of(TROUBLE_TICKS) {
                             trouble.tell(&streams);
                         }
@@ -121,10 +125,33 @@ fn hear(word: Word, announcer: &mut Announcer, reporters: &mut Vec<Box<Reporter>
     }
 }
 
+/// Whether the transmit thread is at work: it sends silence too, so that a packet of every stream that is on is always due.
+#[derive(Debug, Default)]
+struct Heartbeat {
+    /// Packets of each stream that had left, were left out or not taken when it was last looked.
+    seen: HashMap<String, u64>,
+}
+
+impl Heartbeat {
+    fn beats(&mut self, streams: &Streams) -> bool {
+        let streams = streams.on_air();
+        let on = streams.iter().filter_map(|stream| Some((stream, stream.on_air.as_ref().filter(|it| it.is_on())?)));
+        let now: HashMap<String, u64> = on
+            .map(|(stream, on_air)| {
+                let counters = &on_air.counters;
+                (stream.id.clone(), counters.sent().0 + counters.trouble().iter().sum::<u64>())
+            })
+            .collect();
+        let beats = now.iter().all(|(id, count)| self.seen.get(id) != Some(count));
+        self.seen = now;
+        beats
+    }
+}
+
 /// Tells in the log what the transmit thread can only count.
 #[derive(Debug, Default)]
 struct Trouble {
-    told: std::collections::HashMap<String, [u64; 3]>,
+    told: HashMap<String, [u64; 3]>,
 }
 
 impl Trouble {

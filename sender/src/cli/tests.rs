@@ -6,7 +6,7 @@ fn run(arguments: &[&str]) -> Result<Command, CliError> {
 
 fn streams(arguments: &[&str]) -> Vec<StreamConfig> {
     match run(arguments).unwrap() {
-        Command::Run(config, _) => config.streams,
+        Command::Run(run) => run.config.streams,
         other => panic!("a run, not {other:?}"),
     }
 }
@@ -36,7 +36,7 @@ fn files_are_checked_and_read() {
     let file = directory.path().join("sender.toml");
     let name = file.to_str().unwrap();
     fs::write(&file, "ttl = 2\n[[streams]]\nid = 'a'\n").unwrap();
-    assert!(matches!(run(&["check-config", name]), Ok(Command::Checked)));
+    assert!(matches!(run(&["check-config", name]), Ok(Command::Done)));
     assert_eq!(streams(&["--config", name])[0].id, "a");
     let both = run(&["--config", name, "/srv/music"]).unwrap_err();
     assert!(both.to_string().ends_with("lists streams already: leave MUSIC_DIR out"), "{both}");
