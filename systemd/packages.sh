@@ -9,6 +9,9 @@ INTEROP_PACKAGES=(
     pipewire-bin pulseaudio pulseaudio-utils vlc-bin vlc-plugin-base wireplumber
 )
 
+# What ./test --all needs beside.
+ALL_PACKAGES=(lintian mmdebstrap systemd-container)
+
 # Installs the Debian packages that are missing, and says which.
 need_packages() {
     local missing=() package
@@ -63,4 +66,15 @@ need_interop() {
         echo "SKIPPED: the interop test of chrony: the package can't be had" >&2
     fi
     rm -rf "$place"
+}
+
+# The compilers and C libraries for another of Debian's architectures, and what runs its programs here.
+need_foreign() { # ARCH
+    local gnu=aarch64-linux-gnu
+    [ "$1" = arm64 ] || gnu=arm-linux-gnueabihf
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
+    dpkg --print-foreign-architectures | grep -qx "$1" || "${as_root[@]}" dpkg --add-architecture "$1"
+    need_packages "gcc-$gnu" "libc6-dev-$1-cross" "libasound2-dev:$1" rustc-web libstd-rust-web-dev \
+        "libstd-rust-web-dev:$1" qemu-user-static
 }

@@ -1,0 +1,202 @@
+//! The services as systemd sees them: units that it accepts and finds tight, users and folders that it makes, and programs
+//! that tell it how they are.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{PATIENCE, skipped};
+use tempfile::TempDir;
+use unisono_tests::house::binaries;
+use unisono_tests::truth;
+
+const UNITS: [&str; 3] = ["unisono-sender.service", "unisono-receiver.service", "unisono-receiver@.service"];
+
+/// What `systemd-analyze security` calls OK begins below 5; ours are to stay below this.
+const EXPOSURE: f64 = 2.5;
+
+fn unit(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("systemd").join(name)
+}
+
+fn run(program: &str, arguments: &[&str]) -> Option<Output> {
+    match Command::new(program).args(arguments).output() {
+        Ok(output) => Some(output),
+        Err(error) => skipped(&format!("{program}: {error}")),
+    }
+}
+
+/// All that a program wrote.
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+}
+
+/// The units with the programs that were just built, where systemd finds them.
+fn installed() -> (TempDir, Vec<PathBuf>) {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = format!("{}/unisono-", binaries().unwrap().display());
+    let units = UNITS.map(|name| {
+        let path = dir.path().join(name);
+        fs::write(&path, fs::read_to_string(unit(name)).unwrap().replace("/usr/bin/unisono-", &bin)).unwrap();
+        path
+    });
+    (dir, units.into())
+}
+
+#[test]
+fn units_are_what_systemd_understands() {
+    let (_dir, units) = installed();
+    let paths: Vec<&str> = units.iter().map(|path| path.to_str().unwrap()).collect();
+    let Some(output) = run("systemd-analyze", &[&["verify", "--man=no"][..], &paths[..]].concat()) else { return };
+    // It tells of the machine's other units too.
+    let ours: Vec<_> = said(&output).lines().filter(|line| line.contains("unisono")).map(str::to_owned).collect();
+    assert!(ours.is_empty(), "{ours:#?}");
+}
+
+#[test]
+fn units_are_tight() {
+    for name in UNITS {
+        let path = unit(name);
+        let arguments = ["security", "--offline=true", "--no-pager", path.to_str().unwrap()];
+        let Some(output) = run("systemd-analyze", &arguments) else { return };
+        let said = said(&output);
+        let overall =
+            said.lines().find_map(|line| line.split_once("Overall exposure level for ")).map(|(_, rest)| rest);
+        let exposure = overall.and_then(|rest| rest.split_whitespace().nth(1)).and_then(|figure| figure.parse().ok());
+        let exposure: f64 = exposure.unwrap_or_else(|| panic!("{name}: {said}"));
+        println!("{name}: {exposure}");
+        assert!(exposure < EXPOSURE, "{name}: {exposure}\n{said}");
+    }
+}
+
+#[test]
+fn a_room_of_many_is_kept_like_the_only_one() {
+    let [one, many] = [UNITS[1], UNITS[2]].map(|name| fs::read_to_string(unit(name)).unwrap());
+    let told = many
+        .replace("the room %i", "a room")
+        .replace("/etc/unisono/rooms/%i.toml", "/etc/unisono/receiver.toml")
+        .replace("unisono/rooms/%i", "unisono/room");
+    assert_eq!(one, told);
+}
+
+#[test]
+fn the_user_and_the_folder_of_pipes_are_made() {
+    // SAFETY: geteuid has no preconditions.
+    if unsafe { libc::geteuid() } != 0 {
+        return skipped("systemd-sysusers needs root").unwrap_or_default();
+    }
+    let root = tempfile::tempdir().unwrap();
+    for folder in ["etc", "run"] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+    }
+    let at = format!("--root={}", root.path().display());
+    for (program, arguments) in [("systemd-sysusers", "sysusers.conf"), ("systemd-tmpfiles", "tmpfiles.conf")] {
+        let file = unit(arguments).display().to_string();
+        let create = ["--create"].into_iter().filter(|_| program == "systemd-tmpfiles");
+        let arguments: Vec<&str> = create.chain([at.as_str(), &file]).collect();
+        let Some(output) = run(program, &arguments) else { return };
+        assert!(output.status.success(), "{program}: {}", said(&output));
+    }
+    let group = fs::read_to_string(root.path().join("etc/group")).unwrap();
+    for name in ["audio", "gpio"] {
+        assert!(group.lines().any(|line| line.starts_with(name) && line.ends_with(":unisono")), "{name}: {group}");
+    }
+    assert!(fs::read_to_string(root.path().join("etc/passwd")).unwrap().contains("unisono:"));
+    let pipes = fs::metadata(root.path().join("run/unisono")).unwrap();
+    assert_eq!(pipes.permissions().mode() & 0o7777, 0o2770);
+}
+
+#[test]
+fn configuration_that_is_shipped_sets_nothing_and_every_key_in_it_is_right() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["sender", "receiver"] {
+        let shipped = fs::read_to_string(unit(&format!("{name}.toml"))).unwrap();
+        assert!(shipped.lines().all(|line| line.is_empty() || line.starts_with('#')), "{name}.toml");
+        let keys: Vec<&str> = shipped.lines().filter_map(|line| line.strip_prefix('#')).collect();
+        let keys: Vec<&str> = keys.into_iter().filter(|line| !line.starts_with(' ')).collect();
+        let file = common::file(&dir, &format!("{name}.toml"), &keys.join("\n"));
+        let program = binaries().unwrap().join(format!("unisono-{name}"));
+        let output = Command::new(program).arg("check-config").arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+}
+
+/// A service manager: what it is told, and the service.
+struct Manager {
+    socket: UnixDatagram,
+    told: String,
+    service: Child,
+}
+
+impl Manager {
+    /// Starts a program as systemd would, its watchdog to be fed every half second at least.
+    fn start(dir: &TempDir, program: &str, config: &str) -> Self {
+        let path = dir.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let service = Command::new(binaries().unwrap().join(program))
+            .args(["--config", common::file(dir, "given.toml", config).to_str().unwrap()])
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", "500000")
+            .env("STATE_DIRECTORY", dir.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Manager { socket, told: String::new(), service }
+    }
+
+    /// Waits until it is told `text`.
+    fn hears(&mut self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        let mut buffer = [0; 4096];
+        while !self.told.contains(text) {
+            if let Ok(length) = self.socket.recv(&mut buffer) {
+                self.told += &format!("{}\n", String::from_utf8_lossy(&buffer[..length]));
+            }
+            assert!(Instant::now() < until, "\"{text}\" is not told: {}", self.told);
+        }
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = self.service.kill();
+        let _ = self.service.wait();
+    }
+}
+
+#[test]
+fn a_room_tells_that_it_serves_that_its_card_plays_and_that_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "interface = \"lo\"\nhub = \"none\"\n[output]\ndevice = \"sim\"\n";
+    let mut manager = Manager::start(&dir, "unisono-receiver", config);
+    manager.hears("READY=1");
+    // Fed by the audio thread's telemetry, again and again.
+    for _ in 0..3 {
+        manager.told.clear();
+        manager.hears("WATCHDOG=1");
+    }
+    let id = manager.service.id() as libc::pid_t;
+    // SAFETY: a process of this test's own.
+    unsafe { libc::kill(id, libc::SIGTERM) };
+    manager.hears("STOPPING=1");
+    let status = truth::wait_for(PATIENCE, || manager.service.try_wait().unwrap());
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
+}
+
+#[test]
+fn what_is_wrong_is_the_status_of_a_service_that_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut manager = Manager::start(&dir, "unisono-receiver", "interface = \"nonesuch0\"\n");
+    manager.hears("STATUS=there is no network interface \"nonesuch0\"");
+    let status = truth::wait_for(PATIENCE, || manager.service.try_wait().unwrap());
+    assert_eq!(status.and_then(|status| status.code()), Some(2));
+}
