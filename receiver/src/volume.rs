@@ -59,6 +59,7 @@ fn control_of(pcm: &str) -> String {
 /// Sets an element to a volume, or as near as it comes from below; gives what it took.
 fn turn_mixer(control: &str, element: &str, wanted_db: f32) -> Result<f32, String> {
     use alsa::mixer::{MilliBel, Mixer, Selem, SelemChannelId, SelemId};
+    crate::output::alsa::hush();
     let mixer = Mixer::new(control, false).map_err(|error| error.to_string())?;
     let names = || {
         let elements = mixer.iter().filter_map(Selem::new).filter(Selem::has_playback_volume);

@@ -20,6 +20,7 @@
 
 pub mod album;
 pub mod analysis;
+pub mod container;
 pub mod feeder;
 pub mod house;
 pub mod instruments;

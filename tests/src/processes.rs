@@ -172,7 +172,7 @@ impl Drop for Process {
 }
 
 /// The calling process is killed when its parent, or the thread of it that started it, ends.
-fn die_with(parent: u32) -> std::io::Result<()> {
+pub(crate) fn die_with(parent: u32) -> std::io::Result<()> {
     // SAFETY: both calls only take numbers.
     let (set, now) = unsafe { (libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL), libc::getppid()) };
     match (set, now as u32 == parent) {
