@@ -4,7 +4,7 @@
 //! - [`index`]: all of it in SQLite, made again whenever need be; [`scan`] fills it, [`changes`] says when, and
 //!   [`librarian`] is the thread that does both, [`loudness`] the one that measures;
 //! - [`rounds`] (P), [`station`] (P): what comes next; [`keep`] keeps it; [`desk`] is where it is asked and changed;
-//! - [`player`]: plays it; [`artwork`]: the covers.
+//! - [`player`]: plays it; [`artwork`]: the covers, [`thumbnail`] (P): small ones.
 //!
 //! Nothing here is in the way of sound: a player needs its own files, and everything else only to be told where they
 //! are. Without an index it walks its folder itself.
@@ -25,6 +25,7 @@ mod rounds;
 mod scan;
 mod station;
 mod tags;
+mod thumbnail;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 
 pub use artwork::Cover;
+use artwork::Thumbnails;
 use desk::Desk;
 pub use desk::{Added, OnDisk, Parts, QueueState, QueuedTrack, When};
 use index::Index;
@@ -95,6 +97,7 @@ struct Inner {
     board: Mutex<librarian::Board>,
     asked: Condvar,
     desks: Mutex<BTreeMap<String, Arc<Desk>>>,
+    thumbnails: Thumbnails,
 }
 
 impl Library {
@@ -123,6 +126,7 @@ impl Library {
             board: Mutex::default(),
             asked: Condvar::new(),
             desks: Mutex::default(),
+            thumbnails: Thumbnails::default(),
         }));
         roots.iter().for_each(|root| library.add_root(root));
         library

@@ -5,8 +5,11 @@ import { el, svg } from './dom.js';
 /** Addresses that turned out to hold no picture. */
 const empty = new Set();
 
-/** A cover. `show(address, piece)` shows the picture at an address or, when there is none, a drawing for the piece. */
-export function art() {
+/**
+ * A cover that is shown `size` pixels wide. `show(address, piece)` shows the picture at an address or, when there is
+ * none, a drawing for the piece.
+ */
+export function art(size) {
   const node = el('span.art', { 'aria-hidden': 'true' });
   let shown;
   return {
@@ -16,7 +19,8 @@ export function art() {
       if (key === shown) return;
       shown = key;
       if (!address || empty.has(address)) return node.replaceChildren(drawn(piece));
-      const image = el('img', { src: address, alt: '', decoding: 'async', loading: 'lazy' });
+      const pixels = Math.ceil(size * devicePixelRatio);
+      const image = el('img', { src: `${address}${address.includes('?') ? '&' : '?'}size=${pixels}`, alt: '', decoding: 'async', loading: 'lazy' });
       image.addEventListener('error', () => {
         empty.add(address);
         if (shown === key) node.replaceChildren(drawn(piece));
@@ -27,8 +31,8 @@ export function art() {
 }
 
 /** The cover of what a line plays. */
-export function cover() {
-  const { node, show } = art();
+export function cover(size = 56) {
+  const { node, show } = art(size);
   return {
     node,
     update({ id, name, playback: { artwork, title, album, artist } }) {

@@ -94,7 +94,7 @@ export function libraryView() {
   }
 
   function tile({ id, title }) {
-    const picture = art();
+    const picture = art(150);
     const [name, who] = [el('h3'), el('p')];
     const link = el('a', { href: to('library', id) }, picture.node, name, who);
     return {
@@ -108,7 +108,7 @@ export function libraryView() {
   }
 
   function piece(track) {
-    const picture = art();
+    const picture = art(44);
     const [title, who, time] = [el('h3'), el('p'), el('span.t')];
     picture.node.classList.add('thumb');
     return {
@@ -124,7 +124,7 @@ export function libraryView() {
   }
 
   function head({ kind, id, name, about, artwork, piece, back }) {
-    const picture = art();
+    const picture = art(160);
     if (piece) picture.show(artwork, piece);
     return [
       el('a.backlink', { href: back.href }, icon('back'), back.name),

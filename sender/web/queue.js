@@ -60,7 +60,7 @@ export function queuePanel() {
   }
 
   function build() {
-    const art = cover();
+    const art = cover(360);
     const [name, title, who] = [el('span'), el('h3'), el('p')];
     const slider = seek(id);
     const [at, length] = [el('span'), el('span')];

@@ -160,7 +160,8 @@ hub = "http://127.0.0.1:${this.port}"\nvolume_db = ${volume.toFixed(1)}\ntrim_us
   }
 }
 
-function freePort() {
+/** A port that nobody listens at now. */
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
       const { port } = server.address();

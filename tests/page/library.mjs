@@ -20,7 +20,7 @@ function music() {
     mkdirSync(folder, { recursive: true });
     const tags = Object.entries({ title, artist, album, track: at + 1 }).flatMap(([key, value]) => ['-metadata', `${key}=${value}`]);
     execFileSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', `sine=frequency=${300 + 100 * at}:duration=120`, ...tags, join(folder, `${at + 1}.flac`)]);
-    execFileSync('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', `color=c=teal:s=96x96:d=1`, '-frames:v', '1', join(folder, 'cover.png')]);
+    execFileSync('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', `color=c=teal:s=500x500:d=1`, '-frames:v', '1', join(folder, 'cover.png')]);
   });
   writeFileSync(join(dir, 'Evening.m3u'), ['Six airs/3.flac', 'Music for small rooms/1.flac', 'Six airs/3.flac', 'gone.flac'].join('\n'));
   return dir;
@@ -34,6 +34,8 @@ test('a piece is found, played, queued, moved and taken out; an album has its co
     await until('the folder is read', async () => (await house.ask('GET', '/api/v1/library')).tracks === PIECES.length);
     const page = await open(browser, house, { path: '/#/library' });
     await page.getByRole('link', { name: /Six airs/ }).waitFor();
+    // As small as it is shown.
+    await until('the albums have covers', () => page.locator('.albums img').evaluateAll((all) => all.length === 2 && all.every((image) => image.naturalWidth === 320)));
     await page.getByRole('searchbox').fill('evening');
     await page.getByText('1 of 3 titles match.').waitFor();
     await page.getByRole('button', { name: 'Play Evening air now' }).click();
@@ -66,7 +68,7 @@ test('a piece is found, played, queued, moved and taken out; an album has its co
     });
     await page.getByRole('button', { name: 'Shuffle' }).click();
     await until('shuffled', async () => (await house.ask('GET', '/api/v1/streams/music/playback')).queue.shuffle);
-    await until('the cover in the files is shown', () => page.locator('.now-card img').evaluateAll((all) => all.some((image) => image.naturalWidth === 96)));
+    await until('the cover in the files is shown', () => page.locator('.now-card img').evaluateAll((all) => all.some((image) => image.naturalWidth === 500)));
     await shelves(page, queued);
     assert.deepEqual([page.faults, page.foreign], [[], []]);
   } finally {

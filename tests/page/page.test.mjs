@@ -2,6 +2,7 @@
 
 import './patch.mjs';
 import './library.mjs';
+import './sources.mjs';
 import './keyboard.mjs';
 import './phone.mjs';
 import './door.mjs';

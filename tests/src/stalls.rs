@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,32 +25,58 @@ pub struct Stalls {
     pub worst_ms: f64,
 }
 
-/// Counts stalls from its start to [`Watch::finish`].
+/// Stalls shorter than this are no more than a processor that is shared.
+const SHORT_MS: f64 = 10.0;
+
+/// Counts stalls from its start to [`Watch::finish`], on each processor: one may be taken away while the others run.
 #[derive(Debug)]
 pub struct Watch {
     end: Arc<AtomicBool>,
-    long: Arc<AtomicU32>,
-    thread: JoinHandle<Stalls>,
+    lost_us: Arc<AtomicU64>,
+    threads: Vec<JoinHandle<Stalls>>,
 }
 
 impl Watch {
     /// Starts to count, above everything else that runs.
     pub fn start() -> Watch {
         let end = Arc::new(AtomicBool::new(false));
-        let long = Arc::new(AtomicU32::new(0));
-        let (stop, counted) = (end.clone(), long.clone());
-        Watch { end, long, thread: std::thread::spawn(move || count(&stop, &counted)) }
+        let lost_us = Arc::new(AtomicU64::new(0));
+        let watch = |processor| {
+            let (stop, lost_us) = (end.clone(), lost_us.clone());
+            std::thread::spawn(move || {
+                pin(processor);
+                count(&stop, &lost_us)
+            })
+        };
+        let threads = (0..std::thread::available_parallelism().map_or(1, usize::from)).map(watch).collect();
+        Watch { end, lost_us, threads }
     }
 
-    /// Stalls of more than 20 ms so far.
-    pub fn over_20_ms(&self) -> u32 {
-        self.long.load(Ordering::Relaxed)
+    /// For how long processors were away so far, all together, in milliseconds; stalls of more than 10 ms count.
+    pub fn lost_ms(&self) -> f64 {
+        self.lost_us.load(Ordering::Relaxed) as f64 / 1e3
     }
 
-    /// The count.
+    /// The count of the processor that was away most.
     pub fn finish(self) -> Stalls {
         self.end.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_default()
+        let counts = self.threads.into_iter().map(|thread| thread.join().unwrap_or_default());
+        counts.fold(Stalls::default(), |a, b| Stalls {
+            over_10_ms: a.over_10_ms.max(b.over_10_ms),
+            over_20_ms: a.over_20_ms.max(b.over_20_ms),
+            over_40_ms: a.over_40_ms.max(b.over_40_ms),
+            worst_ms: a.worst_ms.max(b.worst_ms),
+        })
+    }
+}
+
+/// Keeps the calling thread on one processor, if it may.
+fn pin(processor: usize) {
+    // SAFETY: a set of processors is plain bits, and is read during the call only.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(processor % libc::CPU_SETSIZE as usize, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
     }
 }
 
@@ -76,7 +102,7 @@ pub fn judged(test: impl FnOnce()) {
     }
 }
 
-fn count(stop: &AtomicBool, long: &AtomicU32) -> Stalls {
+fn count(stop: &AtomicBool, lost_us: &AtomicU64) -> Stalls {
     let _ = processes::real_time(PRIORITY);
     let mut stalls = Stalls::default();
     let mut last_ns = truth::now_ns();
@@ -88,7 +114,9 @@ fn count(stop: &AtomicBool, long: &AtomicU32) -> Stalls {
         stalls.worst_ms = stalls.worst_ms.max(late_ms);
         stalls.over_10_ms += u32::from(late_ms > 10.0);
         stalls.over_20_ms += u32::from(late_ms > 20.0);
-        long.store(stalls.over_20_ms, Ordering::Relaxed);
+        if late_ms > SHORT_MS {
+            lost_us.fetch_add((late_ms * 1e3) as u64, Ordering::Relaxed);
+        }
         stalls.over_40_ms += u32::from(late_ms > 40.0);
     }
     stalls

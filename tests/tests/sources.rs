@@ -6,6 +6,8 @@
 #[path = "sources/beside.rs"]
 mod beside;
 mod common;
+#[path = "sources/idle.rs"]
+mod idle;
 #[path = "sources/inputs.rs"]
 mod inputs;
 #[path = "sources/mpd.rs"]
@@ -16,6 +18,8 @@ mod paging;
 mod programs;
 #[path = "sources/radio.rs"]
 mod radio;
+#[path = "sources/rooms.rs"]
+mod rooms;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

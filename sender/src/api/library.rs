@@ -45,6 +45,14 @@ pub struct AlbumSearch {
     pub offset: u32,
 }
 
+/// How large a picture is wanted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+pub struct Size {
+    /// Pixels that it is shown with either way: a JPEG of 96, 320 or 640 is enough then. Without, it is as in the file.
+    pub size: Option<u32>,
+}
+
 fn page(limit: Option<u32>, offset: u32) -> Page {
     Page { limit: limit.unwrap_or(50).min(LONGEST_PAGE), offset }
 }
@@ -142,27 +150,31 @@ pub async fn playlist(State(api): State<Api>, Path(id): Path<String>) -> Result<
 }
 
 /// The cover of a piece: the one in its file, or else that of its folder. At most 10 MiB, with an ETag.
-#[utoipa::path(get, path = "/api/v1/library/tracks/{id}/artwork", tag = "library", params(("id" = String, Path)),
-    responses((status = 200, content_type = "image/*"), (status = 304), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/library/tracks/{id}/artwork", tag = "library",
+    params(("id" = String, Path), Size), responses((status = 200, content_type = "image/*"), (status = 304), (status = 404, body = Problem)))]
 pub async fn track_artwork(
     State(api): State<Api>,
     Path(id): Path<String>,
+    Query(Size { size }): Query<Size>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = known(&headers);
-    asked(&api, move |library| library.track_cover(&id, known.as_deref())).await.map(picture)
+    let ask = move |library: &Library| library.sized(size, known.as_deref(), |known| library.track_cover(&id, known));
+    asked(&api, ask).await.map(picture)
 }
 
 /// The cover of an album: that of its folder, or else one in its first files. At most 10 MiB, with an ETag.
-#[utoipa::path(get, path = "/api/v1/library/albums/{id}/artwork", tag = "library", params(("id" = String, Path)),
-    responses((status = 200, content_type = "image/*"), (status = 304), (status = 404, body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/library/albums/{id}/artwork", tag = "library",
+    params(("id" = String, Path), Size), responses((status = 200, content_type = "image/*"), (status = 304), (status = 404, body = Problem)))]
 pub async fn album_artwork(
     State(api): State<Api>,
     Path(id): Path<String>,
+    Query(Size { size }): Query<Size>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = known(&headers);
-    asked(&api, move |library| library.album_cover(&id, known.as_deref())).await.map(picture)
+    let ask = move |library: &Library| library.sized(size, known.as_deref(), |known| library.album_cover(&id, known));
+    asked(&api, ask).await.map(picture)
 }
 
 /// The ETags that the asker has.

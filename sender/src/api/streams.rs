@@ -1,12 +1,13 @@
 //! Streams: what there is, what each plays, and its description.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::library::Size;
 use super::problem::{Body, Problem};
 use super::{Api, written};
 use crate::hub::catalogue::{Action, Playback};
@@ -93,11 +94,19 @@ pub async fn description(State(api): State<Api>, Path(file): Path<String>) -> Re
     Ok(([(header::CONTENT_TYPE, "application/sdp")], stream.sdp).into_response())
 }
 
-/// `/streams/ID/artwork`: the cover of what a stream plays.
-pub async fn artwork(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+/// `/streams/ID/artwork`: the cover of what a stream plays; `?size=` as of the library's covers.
+pub async fn artwork(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Query(Size { size }): Query<Size>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let known = super::library::known(&headers);
-    let catalogue = api.hub.clone();
-    let artwork = tokio::task::spawn_blocking(move || catalogue.catalogue().artwork(&id, known.as_deref()));
+    let find = move || {
+        let (library, catalogue) = (&api.library, api.hub.catalogue());
+        library.sized(size, known.as_deref(), |known| catalogue.artwork(&id, known).ok_or(()))
+    };
+    let artwork = tokio::task::spawn_blocking(find).await;
     let missing = || Problem::new(StatusCode::NOT_FOUND, "missing", "what this stream plays has no cover");
-    Ok(super::library::picture(artwork.await.ok().flatten().ok_or_else(missing)?))
+    Ok(super::library::picture(artwork.ok().and_then(Result::ok).ok_or_else(missing)?))
 }

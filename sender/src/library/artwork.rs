@@ -1,10 +1,12 @@
-//! Covers: the picture beside the music, or the one inside of it. Read when somebody looks, and never kept here: the
-//! ETag follows from the file that holds the picture, so that who has it need not get it again.
+//! Covers: the picture beside the music, or the one inside of it. Read when somebody looks: the ETag follows from the file
+//! that holds the picture, so that who has it need not get it again. Only the small ones made last are kept.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lofty::config::ParseOptions;
 use lofty::file::TaggedFileExt;
@@ -13,11 +15,17 @@ use lofty::probe::Probe;
 
 use super::index::query::{self, Pictures};
 use super::names::Key;
+use super::thumbnail::thumbnail;
 use super::{Library, LibraryError};
 use crate::decode::contained;
 
 /// A larger picture is not served, in bytes.
 const LARGEST: u64 = 10 * 1024 * 1024;
+
+/// The sizes that small pictures are made in, in pixels of the longer side.
+const SIZES: [u16; 3] = [96, 320, 640];
+/// So many small pictures are kept: a few megabytes.
+const KEPT: usize = 400;
 
 /// A cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +53,63 @@ impl Library {
         cover.or_else(|| pictures.inside.iter().find_map(|path| inside(path, known))).ok_or_else(|| missing(id))
     }
 
+    /// The cover that `find` gets for the ETags it is given: of at most `size` pixels either way, or rather of the next
+    /// size that there is; as it is where no size is asked for, or no smaller one can be made.
+    pub fn sized<E>(
+        &self,
+        size: Option<u32>,
+        known: Option<&str>,
+        find: impl FnOnce(Option<&str>) -> Result<Cover, E>,
+    ) -> Result<Cover, E> {
+        let Some(size) = size.and_then(|wanted| SIZES.into_iter().find(|&size| u32::from(size) >= wanted)) else {
+            return find(known);
+        };
+        // Who has the small picture of a file has the file's.
+        let suffix = format!("-{size}\"");
+        let cover = find(known.map(|known| known.replace(&suffix, "\"")).as_deref())?;
+        let etag = format!("{}{suffix}", cover.etag.trim_end_matches('"'));
+        let Some(bytes) = &cover.bytes else { return Ok(Cover { etag, ..cover }) };
+        match self.0.thumbnails.get(&etag, bytes, size) {
+            Some(small) => Ok(Cover { mime: "image/jpeg", etag, bytes: Some(small.to_vec()) }),
+            None => Ok(cover),
+        }
+    }
+
     /// The cover of what a file plays, in the index or not.
     pub fn file_cover(&self, path: &Path, known: Option<&str>) -> Option<Cover> {
         let id = Key::of_path(path).to_string();
         self.track_cover(&id, known).ok().or_else(|| inside(path, known))
+    }
+}
+
+/// Small pictures, the one made last at the back.
+#[derive(Debug, Default)]
+pub(super) struct Thumbnails {
+    kept: Mutex<VecDeque<(String, Arc<[u8]>)>>,
+    /// One is made at a time: a page that asks for a hundred is not to take every processor from the music.
+    making: Mutex<()>,
+}
+
+impl Thumbnails {
+    fn get(&self, etag: &str, picture: &[u8], size: u16) -> Option<Arc<[u8]>> {
+        let found = |kept: &VecDeque<(String, Arc<[u8]>)>| {
+            kept.iter().rev().find(|(known, _)| known == etag).map(|(_, small)| small.clone())
+        };
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(small) = found(&kept()) {
+            return Some(small);
+        }
+        let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(small) = found(&kept()) {
+            return Some(small);
+        }
+        let small: Arc<[u8]> = contained(|| thumbnail(picture, size)).ok().flatten()?.into();
+        let mut kept = kept();
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((etag.to_owned(), small.clone()));
+        Some(small)
     }
 }
 

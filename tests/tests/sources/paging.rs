@@ -3,37 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use unisono_tests::house::binaries;
-use unisono_tests::processes::{Launch, Process};
 use unisono_tests::records::Record;
 use unisono_tests::station::Station;
 use unisono_tests::truth;
 
 use crate::PATIENCE;
-
-/// A room with a simulated card, that belongs to the station's hub.
-fn room(station: &Station, dir: &std::path::Path, name: &str, stream: &str) -> Process {
-    let text = format!(
-        "room = \"{name}\"\ninterface = \"lo\"\nstate_dir = {:?}\nhub = \"{}\"\nstream = \"{}\"\n[output]\ndevice = \
-         \"sim:record={}\"\n",
-        dir.join(format!("state-{name}")),
-        station.url().unwrap(),
-        station.id(stream),
-        dir.join(name).display()
-    );
-    let file = dir.join(format!("{name}.toml"));
-    std::fs::write(&file, text).unwrap();
-    let program = binaries().unwrap().join("unisono-receiver");
-    let arguments = vec!["--config".to_owned(), file.display().to_string()];
-    let (environment, namespace, priority) = (vec![], None, None);
-    Process::start(Launch { name, program: &program, arguments, environment, namespace, priority, logs: dir }).unwrap()
-}
-
-/// Level of 50 ms of a record at a time, as a part of full scale.
-fn level(record: &Record, at_ns: i64) -> f64 {
-    let heard = record.heard(at_ns, 2_400, 48_000.0).unwrap_or_default();
-    heard.iter().fold(0.0, |peak, sample| f64::max(peak, sample.abs()))
-}
+use crate::rooms::{level, room};
 
 #[test]
 fn an_announcement_is_heard_in_two_rooms_at_once_and_the_music_returns() {
@@ -41,7 +16,7 @@ fn an_announcement_is_heard_in_two_rooms_at_once_and_the_music_returns() {
     let streams = "[[streams]]\nid = \"one@\"\nsource = { type = \"tone\", level_db = -20 }\n[[streams]]\nid = \"two@\"\n\
                    source = { type = \"tone\", frequency = 333, level_db = -20 }\n";
     let station = Station::start(dir.path(), streams).unwrap();
-    let _rooms = [room(&station, dir.path(), "one", "one"), room(&station, dir.path(), "two", "two")];
+    let _rooms = [room(&station, dir.path(), "one", "one", ""), room(&station, dir.path(), "two", "two", "")];
     let record = |name: &str| Record::open(&dir.path().join(name)).ok();
     let sounds = |name: &str, from: i64| truth::wait_for(PATIENCE, || record(name)?.first_sound(from, 0.01));
     for name in ["one", "two"] {

@@ -32,7 +32,7 @@ fn it_comes_in_without_a_seam_and_stretches_as_it_is_told() {
     // A hundredth of a frame is 0.0007 of this sine.
     assert!(error(0..end) < 1e-3, "seamless, and in its place: {}", error(0..end));
     assert!(error(end..out.len()) < 5e-3, "to its end: {}", error(end..out.len()));
-    assert!(residual_db(&out, 997.0, 48_000.0) < -80.0);
+    assert!(residual_db(&out[12_000..end], 997.0, 48_000.0) < -80.0);
 }
 
 #[test]

@@ -36,3 +36,26 @@ fn the_picture_inside_of_a_file_is_found() {
     assert_eq!(inside(&wav, None), None);
     assert_eq!(Library::detached().file_cover(&flac, None).unwrap(), cover);
 }
+
+#[test]
+fn a_small_cover_is_made_once_and_not_sent_to_who_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cover.png");
+    let mut encoder = png::Encoder::new(File::create(&path).unwrap(), 500, 400);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&[90; 500 * 400 * 3]).unwrap();
+    let pictures = Pictures { beside: vec![path], inside: vec![] };
+    let library = Library::detached();
+    let ask =
+        |size, known: Option<&str>| library.sized(size, known, |known| beside(&pictures, known).ok_or("none")).unwrap();
+    let large = ask(None, None);
+    let small = ask(Some(90), None);
+    assert_eq!((large.mime, small.mime), ("image/png", "image/jpeg"));
+    assert!(small.bytes.as_ref().unwrap().len() < 3_000);
+    assert_eq!(ask(Some(96), None), small);
+    assert_eq!(library.0.thumbnails.kept.lock().unwrap().len(), 1);
+    assert_eq!(ask(Some(96), Some(&small.etag)).bytes, None);
+    assert_ne!(ask(Some(320), None).etag, small.etag);
+    // Those that are small already, and larger ones than are made, are as they are.
+    assert_eq!((ask(Some(640), None), ask(Some(2_000), None)), (large.clone(), large));
+}
