@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use common::{IN_STEP_US, PATIENCE, Playing, assert_undamaged, end};
 use unisono_tests::processes::Process;
-use unisono_tests::stalls::judged;
+use unisono_tests::stalls::undisturbed;
 use unisono_tests::truth;
 
 const BOTH: [&str; 2] = ["u1", "u2"];
 
 #[test]
 fn two_rooms_play_every_frame_in_step() {
-    judged(|| {
+    undisturbed(|| {
         let playing = Playing::on_loopback("step");
         let mut sender = playing.start_sender();
         let (mut one, mut two) = (playing.start_receiver(1, 40.0), playing.start_receiver(2, -30.0));
@@ -58,7 +58,7 @@ fn goes_and_comes_back(name: &str, go: impl Fn(&Playing, &mut Process), come: im
 
 #[test]
 fn a_sender_that_is_restarted_is_followed_again() {
-    judged(|| {
+    undisturbed(|| {
         goes_and_comes_back(
             "restart",
             |_, sender| end(&mut [sender]),
@@ -69,7 +69,7 @@ fn a_sender_that_is_restarted_is_followed_again() {
 
 #[test]
 fn a_sender_that_died_without_a_word_is_followed_again() {
-    judged(|| {
+    undisturbed(|| {
         let kill = |_: &Playing, sender: &mut Process| {
             sender.signal(libc::SIGKILL);
             assert!(sender.wait(PATIENCE).is_some());
@@ -80,7 +80,7 @@ fn a_sender_that_died_without_a_word_is_followed_again() {
 
 #[test]
 fn a_stream_that_is_paused_is_silent_and_goes_on_in_step() {
-    judged(|| {
+    undisturbed(|| {
         let order = |playing: &Playing, what: &str| {
             playing.house.ctl(&[what, playing.house.stream()]).unwrap();
         };
@@ -91,7 +91,7 @@ fn a_stream_that_is_paused_is_silent_and_goes_on_in_step() {
 /// Announcements are seconds apart; a room that is started again does not wait for one.
 #[test]
 fn a_room_remembers_what_it_played() {
-    judged(|| {
+    undisturbed(|| {
         let playing = Playing::on_loopback("again");
         let (mut sender, mut room) = (playing.start_sender(), playing.start_receiver(1, 0.0));
         playing.wait_for_all(&["u1"], &[&sender, &room]);

@@ -11,7 +11,7 @@ use common::{IN_STEP_US, PATIENCE, Playing, assert_undamaged, end};
 use unisono_tests::house::{Room, reports};
 use unisono_tests::instruments::{Card, HostClock, Unplugged};
 use unisono_tests::records::Record;
-use unisono_tests::stalls::judged;
+use unisono_tests::stalls::undisturbed;
 use unisono_tests::truth;
 
 fn room(host_ppm: f64, realtime_ms: f64, card_ppm: f64) -> Room {
@@ -23,7 +23,7 @@ fn room(host_ppm: f64, realtime_ms: f64, card_ppm: f64) -> Room {
 
 #[test]
 fn rooms_whose_clocks_and_cards_are_off_play_in_step() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = Playing::in_namespaces(2) else { return };
         let mut sender = playing.start_sender();
         let mut one = playing.house.start_receiver(1, &room(20.0, 3_000.0, 40.0), "u1", "").unwrap();
@@ -49,7 +49,7 @@ fn rooms_whose_clocks_and_cards_are_off_play_in_step() {
 
 #[test]
 fn a_card_that_vanishes_plays_again_when_it_is_back() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = Playing::in_namespaces(2) else { return };
         let mut sender = playing.start_sender();
         let mut one = playing.house.start_receiver(1, &room(5.0, 0.0, 10.0), "u1", "volume_db = -12.0").unwrap();
@@ -87,7 +87,7 @@ fn a_card_that_vanishes_plays_again_when_it_is_back() {
 
 #[test]
 fn a_room_that_starts_before_its_network_plays_when_that_comes() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = Playing::in_namespaces(2) else { return };
         let network = playing.house.network().unwrap();
         (1..=2).for_each(|room| network.disconnect(room).unwrap());
@@ -113,7 +113,7 @@ fn a_room_that_starts_before_its_network_plays_when_that_comes() {
 
 #[test]
 fn a_cable_that_is_pulled_for_a_while_costs_no_more_than_that_while() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = Playing::in_namespaces(2) else { return };
         let mut sender = playing.start_sender();
         let mut one = playing.house.start_receiver(1, &room(20.0, 0.0, 40.0), "u1", "").unwrap();
@@ -140,7 +140,7 @@ fn a_cable_that_is_pulled_for_a_while_costs_no_more_than_that_while() {
 
 #[test]
 fn nobody_hears_host_time_step() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = Playing::in_namespaces(2) else { return };
         let mut sender = playing.start_sender();
         let stepping = |room: Room, ms: f64| Room { clock: HostClock { step: Some((ms, 8.0)), ..room.clock }, ..room };
@@ -161,7 +161,7 @@ fn nobody_hears_host_time_step() {
 /// The portable backend: what it reaches is in docs/accuracy.md; in step it must be.
 #[test]
 fn a_room_that_plays_through_cpal_is_in_step() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = Playing::in_namespaces(2) else { return };
         let mut sender = playing.start_sender();
         let mut one = playing.house.start_receiver(1, &room(20.0, 3_000.0, 40.0), "u1", "").unwrap();

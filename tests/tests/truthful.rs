@@ -14,7 +14,7 @@ use unisono_tests::house::{Room, reports};
 use unisono_tests::instruments::{Card, HostClock};
 use unisono_tests::namespaces::SERVER_ADDRESS;
 use unisono_tests::processes::Process;
-use unisono_tests::stalls::judged;
+use unisono_tests::stalls::undisturbed;
 use unisono_tests::truth;
 
 /// What a room says may be so far from what is heard, in microseconds.
@@ -43,7 +43,7 @@ fn ahead_us(survey: &Survey, t_s: f64) -> Option<f64> {
 
 #[test]
 fn rooms_report_what_is_heard() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = Playing::in_namespaces(2) else { return };
         let mut sender = playing.start_sender();
         let start = |number: usize| {
