@@ -55,6 +55,7 @@ struct card {
 	int64_t read_at;        /* true time of the latest reading of the pointer */
 	int in_status;          /* delay belongs to that reading */
 	int gone;
+	int64_t looked_at; /* true time at which it was last looked whether it is */
 
 	int never_stop, silence, stamp_clock;
 	snd_pcm_uframes_t wake_at;

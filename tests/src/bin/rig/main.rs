@@ -21,8 +21,12 @@ use unisono_tests::namespaces::NetworkError;
 use unisono_tests::signals::{self, NOISE_PERIOD};
 use unisono_tests::{house, player, truth};
 
-use run::{Bench, System};
+use run::{Bench, Outcome, System};
 use scenes::Scene;
+
+/// A scene beside a stall of the machine of over this is played again, so often in all.
+const DISTURBED_MS: f64 = 20.0;
+const ATTEMPTS: u32 = 3;
 
 /// Measures how far apart rooms play, at the analog outputs of simulated sound cards.
 #[derive(Debug, Parser)]
@@ -142,7 +146,7 @@ fn accuracy(bench: &Bench, scenes: &[Scene], systems: &[System]) -> Result<()> {
     for scene in scenes {
         let mut outcomes = vec![];
         for &system in systems {
-            let outcome = match bench.run(system, scene, &signal) {
+            let outcome = match undisturbed(bench, system, scene, &signal) {
                 // A kernel without netem, say: the other scenes can be played for all that.
                 Err(error) if error.is::<NetworkError>() && scene.target_us.is_none() => {
                     println!("{:<10} can't be played here: {error}", scene.name);
@@ -162,6 +166,23 @@ fn accuracy(bench: &Bench, scenes: &[Scene], systems: &[System]) -> Result<()> {
     }
     println!("\nTable and plots: {}", bench.out().display());
     Ok(())
+}
+
+/// Plays the scene; once more, up to three times in all, when the machine itself stood still meanwhile. What is kept is
+/// what was disturbed least, whatever it sounded like.
+fn undisturbed(bench: &Bench, system: System, scene: &Scene, signal: &Arc<signals::Signal>) -> Result<Outcome> {
+    let mut best = bench.run(system, scene, signal)?;
+    for _ in 1..ATTEMPTS {
+        if best.stalls.worst_ms <= DISTURBED_MS {
+            break;
+        }
+        println!("{:<10} again: the machine stood still for {:.0} ms", scene.name, best.stalls.worst_ms);
+        let next = bench.run(system, scene, signal)?;
+        if next.stalls.worst_ms < best.stalls.worst_ms {
+            best = next;
+        }
+    }
+    Ok(best)
 }
 
 fn choose(rooms: usize, only: &[String]) -> Result<Vec<Scene>> {
