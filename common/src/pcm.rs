@@ -10,12 +10,26 @@ use crate::format::Depth;
 ///
 /// Samples beyond the depth are cut to its low bits.
 pub fn encode_be(depth: Depth, samples: &[i32], out: &mut [u8]) -> usize {
-    encode(depth, samples, out, |sample, bytes| bytes.copy_from_slice(&sample.to_be_bytes()[4 - bytes.len()..]))
+    match depth {
+        Depth::S16 => encode(samples, out, |sample| (sample as i16).to_be_bytes()),
+        Depth::S24 => encode(samples, out, |sample| {
+            let [_, a, b, c] = sample.to_be_bytes();
+            [a, b, c]
+        }),
+        Depth::S32 => encode(samples, out, i32::to_be_bytes),
+    }
 }
 
 /// Writes `samples` as raw little-endian PCM; as [`encode_be`] otherwise.
 pub fn encode_le(depth: Depth, samples: &[i32], out: &mut [u8]) -> usize {
-    encode(depth, samples, out, |sample, bytes| bytes.copy_from_slice(&sample.to_le_bytes()[..bytes.len()]))
+    match depth {
+        Depth::S16 => encode(samples, out, |sample| (sample as i16).to_le_bytes()),
+        Depth::S24 => encode(samples, out, |sample| {
+            let [a, b, c, _] = sample.to_le_bytes();
+            [a, b, c]
+        }),
+        Depth::S32 => encode(samples, out, i32::to_le_bytes),
+    }
 }
 
 /// Reads an RTP payload into `out`; returns the number of samples. A sample that is cut off at the end is left out.
@@ -56,12 +70,12 @@ pub const fn limit(depth: Depth) -> i64 {
     1 << (depth.bits() - 1)
 }
 
-fn encode(depth: Depth, samples: &[i32], out: &mut [u8], write: impl Fn(i32, &mut [u8])) -> usize {
-    let width = depth.bytes();
-    for (sample, bytes) in samples.iter().zip(out.chunks_exact_mut(width)) {
-        write(*sample, bytes);
+fn encode<const WIDTH: usize>(samples: &[i32], out: &mut [u8], write: impl Fn(i32) -> [u8; WIDTH]) -> usize {
+    let (places, _cut) = out.as_chunks_mut::<WIDTH>();
+    for (sample, place) in samples.iter().zip(places.iter_mut()) {
+        *place = write(*sample);
     }
-    samples.len().min(out.len() / width) * width
+    samples.len().min(places.len()) * WIDTH
 }
 
 fn decode<T, const WIDTH: usize>(bytes: &[u8], out: &mut [T], read: impl Fn([u8; WIDTH]) -> T) -> usize {
