@@ -7,7 +7,7 @@
 use audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
     Adjustable, Async, FixedAsync, PolynomialDegree, Resampler as _, Resizable, SincInterpolationParameters,
-    WindowFunction,
+    SincInterpolationType, WindowFunction,
 };
 use unisono_common::config::receiver::Quality;
 
@@ -18,8 +18,9 @@ mod slip;
 /// How far from the nominal ratio a step may be: the servo needs 300 ppm, the first alignment half a frame a chunk.
 const MAX_RELATIVE_RATIO: f64 = 1.02;
 
-/// Fine positions of rubato's sinc table between two frames.
-const OVERSAMPLING: usize = 128;
+/// Fine positions of rubato's sinc table between two frames, with straight lines between them: a line costs a third less
+/// than a cubic, and from so many to the next it is 120 dB below a full tone at 20 kHz, 140 dB at 1 kHz.
+const OVERSAMPLING: usize = 512;
 
 /// Why a resampler can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +96,8 @@ impl Resampler {
         let ratio = f64::from(device_rate) / f64::from(content_rate);
         let sinc = |length| {
             let parameters = SincInterpolationParameters::new(length, WindowFunction::BlackmanHarris2)
-                .oversampling_factor(OVERSAMPLING);
+                .oversampling_factor(OVERSAMPLING)
+                .interpolation(SincInterpolationType::Linear);
             Async::new_sinc(ratio, MAX_RELATIVE_RATIO, &parameters, max_chunk, channels, FixedAsync::Output)
                 // Index i is shown by the taps around frame i + length / 2 - 1, one fine position late (measured: see tests).
                 .map(|inner| {

@@ -14,11 +14,11 @@ fn content(frequency: f64) -> impl FnMut(i64, &mut [f32]) {
     }
 }
 
-/// The largest difference between what comes out after a seek and the sine at the position that the resampler tells.
-fn worst_after_seek(quality: Quality, start: Position, frequency: f64, step: f64) -> f64 {
+/// Gain, and lag in content frames behind the position that the resampler tells, of a sine after a seek.
+fn gain_and_lag(quality: Quality, start: Position, frequency: f64, step: f64) -> (f64, f64) {
     let mut resampler = Resampler::new(quality, 48_000, 48_000, 2, 480).expect("valid");
     resampler.seek(start, content(frequency));
-    let mut worst = 0_f64;
+    let mut heard = vec![];
     for chunk in 0..20 {
         let wanted = resampler.plan(480, step, 0.0);
         let mut input = vec![0.0; wanted * 2];
@@ -29,10 +29,24 @@ fn worst_after_seek(quality: Quality, start: Position, frequency: f64, step: f64
         let last = resampler.last_position();
         for (i, frame) in out.chunks_exact(2).enumerate().skip(if chunk == 0 { 479 } else { 0 }) {
             let position = last.frame() as f64 + (last - Position::new(last.frame(), 0.0)) - (479 - i) as f64 * step;
-            worst = worst.max((f64::from(frame[0]) - sine(frequency, position)).abs());
+            heard.push((f64::from(frame[0]), TAU * (frequency * position).fract()));
         }
     }
-    worst
+    let (a, b, _) = fit(&heard);
+    (a.hypot(b), -b.atan2(a) / (TAU * frequency))
+}
+
+/// The sine and the cosine of the phases, in radians, that come closest to the samples, and the mean square of the rest.
+fn fit(samples_and_phases: &[(f64, f64)]) -> (f64, f64, f64) {
+    let (mut ss, mut cc, mut sc, mut ys, mut yc) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for (y, phase) in samples_and_phases {
+        let (s, c) = phase.sin_cos();
+        (ss, cc, sc, ys, yc) = (ss + s * s, cc + c * c, sc + s * c, ys + y * s, yc + y * c);
+    }
+    let determinant = ss * cc - sc * sc;
+    let (a, b) = ((ys * cc - yc * sc) / determinant, (yc * ss - ys * sc) / determinant);
+    let rest = |(y, phase): &(f64, f64)| (y - a * phase.sin() - b * phase.cos()).powi(2);
+    (a, b, samples_and_phases.iter().map(rest).sum::<f64>() / samples_and_phases.len() as f64)
 }
 
 #[test]
@@ -40,9 +54,10 @@ fn every_quality_shows_the_position_that_it_tells() {
     for quality in [Quality::Low, Quality::Normal, Quality::High] {
         for fraction in [0.0, 0.125, 0.5, 0.77] {
             for step in [1.0, 1.0 + 37e-6, 1.0 - 250e-6] {
-                let worst = worst_after_seek(quality, Position::new(1_000_000, fraction), 1_000.0 / 48_000.0, step);
-                // The sine's slope is 0.13 a frame: this is 25 millionths of a frame, half a nanosecond.
-                assert!(worst < 3.3e-6, "{quality:?} at {fraction}, step {step}: {worst}");
+                let (gain, lag) = gain_and_lag(quality, Position::new(1_000_000, fraction), 1_000.0 / 48_000.0, step);
+                // A millionth of a frame is 20 picoseconds; a ten-thousandth of a dB.
+                assert!(lag.abs() < 1e-6, "{quality:?} at {fraction}, step {step}: {lag} frames");
+                assert!((gain - 1.0).abs() < 1.2e-5, "{quality:?} at {fraction}, step {step}: {gain}");
             }
         }
     }
@@ -103,19 +118,8 @@ fn thd_n_db(quality: Quality, rates: [u32; 2], hertz: f64, step: f64) -> f64 {
 
 /// What is left when the sine that advances by `step` radians a frame is taken away, by least squares.
 fn residual_db(samples: &[f64], step: f64) -> f64 {
-    let basis = |n: usize| (step * n as f64).sin_cos();
-    let (mut ss, mut cc, mut sc, mut ys, mut yc) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for (n, y) in samples.iter().enumerate() {
-        let (s, c) = basis(n);
-        (ss, cc, sc, ys, yc) = (ss + s * s, cc + c * c, sc + s * c, ys + y * s, yc + y * c);
-    }
-    let determinant = ss * cc - sc * sc;
-    let (a, b) = ((ys * cc - yc * sc) / determinant, (yc * ss - ys * sc) / determinant);
-    let rest = |(n, y): (usize, &f64)| {
-        let (s, c) = basis(n);
-        (y - a * s - b * c).powi(2)
-    };
-    let rest = samples.iter().enumerate().map(rest).sum::<f64>() / samples.len() as f64;
+    let phased: Vec<(f64, f64)> = samples.iter().enumerate().map(|(n, y)| (*y, step * n as f64)).collect();
+    let (a, b, rest) = fit(&phased);
     10.0 * (rest / ((a * a + b * b) / 2.0)).log10()
 }
 
