@@ -61,10 +61,10 @@ impl Servo {
         Correction::Slew(self.towards(wanted.clamp(-MAX_CORRECTION, MAX_CORRECTION), dt_s))
     }
 
-    /// Short at first, when estimates still settle; 2 s later, and up to 12 s where the clock is noisy (Wi-Fi), so that
+    /// Short at first, when estimates still settle; 2 s later, and up to 24 s where the clock is noisy (Wi-Fi), so that
     /// its noise is not heard as pitch.
     fn time_constant_s(&self, sigma_ns: f64) -> f64 {
-        let settled = (sigma_ns / 2_500.0).clamp(2.0, 12.0);
+        let settled = (sigma_ns / 2_500.0).clamp(2.0, 24.0);
         1.0 + (settled - 1.0) * (self.running_s / 4.0).min(1.0)
     }
 
