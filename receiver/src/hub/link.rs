@@ -21,6 +21,8 @@ const SILENCE: Duration = Duration::from_secs(7);
 const REPORT_PERIOD: Duration = Duration::from_secs(1);
 /// How often it is asked whether something changed, and the room whether it ends.
 const TICK: Duration = Duration::from_millis(200);
+/// The same while an order is being carried out, which the hub waits to hear of; for at most [`REPORT_PERIOD`].
+const PROMPT_TICK: Duration = Duration::from_millis(10);
 
 /// Why there is no link, or no more.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +90,8 @@ pub(super) struct Link {
     /// Last time that anything came from the hub.
     heard: LocalTime,
     reported: Option<(LocalTime, Key)>,
+    /// When the orders came that no report has spoken of yet.
+    ordered: Option<LocalTime>,
 }
 
 /// What makes health worth sending at once when it changes.
@@ -121,9 +125,8 @@ impl Link {
             return Err(LinkError::Stranger(address));
         }
         socket.send(Message::binary(handshake.write()?))?;
-        socket.get_ref().set_read_timeout(Some(TICK))?;
         let sealed = handshake.finish()?;
-        Ok(Self { socket, sealed, hub_key, address, welcomed: false, heard: now(), reported: None })
+        Ok(Self { socket, sealed, hub_key, address, welcomed: false, heard: now(), reported: None, ordered: None })
     }
 
     pub(super) fn send_hello(&mut self, hello: Hello) -> Result<(), LinkError> {
@@ -148,7 +151,13 @@ impl Link {
 
     /// Waits a tick for a message, obeys it, and reports when it is time.
     fn turn(&mut self, runner: &Runner) -> Result<Option<End>, LinkError> {
+        self.ordered = self.ordered.filter(|at| now() - *at < REPORT_PERIOD.as_nanos() as i64);
+        let tick = if self.ordered.is_some() { PROMPT_TICK } else { TICK };
+        self.socket.get_ref().set_read_timeout(Some(tick))?;
         if let Some(message) = self.receive()? {
+            if matches!(message, FromHub::Orders(_)) {
+                self.ordered = Some(now());
+            }
             match message {
                 FromHub::Welcome(welcome) => self.welcome(welcome, runner),
                 FromHub::Cloned => return Ok(Some(End::Cloned)),
@@ -174,6 +183,9 @@ impl Link {
 
     fn report(&mut self, health: Health) -> Result<(), LinkError> {
         let key = (health.state, health.stream.clone(), health.orders, health.trouble.clone());
+        if self.reported.as_ref().is_some_and(|(_, (.., orders, _))| *orders != health.orders) {
+            self.ordered = None;
+        }
         let due = match &self.reported {
             Some((at, last)) => now() - *at >= REPORT_PERIOD.as_nanos() as i64 || *last != key,
             None => true,
@@ -215,7 +227,12 @@ impl Link {
 
 fn obey(message: FromHub, runner: &Runner) {
     let event = match message {
-        FromHub::Orders(orders) => Event::Orders(keep(orders.sane(), runner)),
+        FromHub::Orders(orders) => {
+            let orders = orders.sane();
+            let _ = runner.events.send(Event::Orders(orders.clone()));
+            // Written down behind its back: a memory card takes its time.
+            return keep(&orders, runner);
+        }
         FromHub::Streams(streams) => Event::Streams(streams.streams),
         FromHub::Identify => Event::Identify,
         FromHub::Wait(wait) => {
@@ -227,9 +244,8 @@ fn obey(message: FromHub, runner: &Runner) {
     let _ = runner.events.send(event);
 }
 
-fn keep(orders: Orders, runner: &Runner) -> Orders {
-    if let Err(error) = kept::save(&runner.settings.state_dir, &orders) {
+fn keep(orders: &Orders, runner: &Runner) {
+    if let Err(error) = kept::save(&runner.settings.state_dir, orders) {
         tracing::warn!(%error, "the orders cannot be kept for the next start");
     }
-    orders
 }
