@@ -13,6 +13,7 @@
 //! The OpenAPI document is made from these handlers and their types; `docs/openapi.json` is checked to be the same.
 
 pub mod announce;
+mod document;
 pub mod door;
 pub mod events;
 pub mod groups;
@@ -75,7 +76,7 @@ struct Document;
 /// All routes, with the door before them.
 pub fn router(api: Api) -> Router {
     let (routes, document) = routes().split_for_parts();
-    let document: Arc<str> = pretty(&document).into();
+    let document: Arc<str> = pretty(document).into();
     let json = [("content-type", "application/json")];
     let openapi = get(move || async move { (json, document.to_string()) });
     routes
@@ -95,11 +96,11 @@ pub fn router(api: Api) -> Router {
 
 /// The OpenAPI document, as it is committed.
 pub fn openapi() -> String {
-    pretty(&routes().split_for_parts().1)
+    pretty(routes().split_for_parts().1)
 }
 
-fn pretty(document: &utoipa::openapi::OpenApi) -> String {
-    document.to_pretty_json().unwrap_or_default() + "\n"
+fn pretty(document: utoipa::openapi::OpenApi) -> String {
+    document::complete(document).to_pretty_json().unwrap_or_default() + "\n"
 }
 
 fn routes() -> OpenApiRouter<Api> {
