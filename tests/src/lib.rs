@@ -22,6 +22,7 @@ pub mod album;
 pub mod analysis;
 pub mod container;
 pub mod feeder;
+pub mod hot;
 pub mod house;
 pub mod instruments;
 pub mod namespaces;

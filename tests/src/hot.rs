@@ -1,0 +1,197 @@
+//! The hot parts, each as a closure that does one unit of its work: what the benchmarks time and callgrind counts.
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use unisono_common::clock::exchange::{Sample, Server};
+use unisono_common::clock::{Filter, StampSource, ntp};
+use unisono_common::config::receiver::Quality;
+use unisono_common::control::Hello;
+use unisono_common::format::{Depth, Format};
+use unisono_common::rtp;
+use unisono_common::time::{ClockEpoch, LocalTime, MediaTime};
+use unisono_receiver::dac::{DacClock, Edge};
+use unisono_receiver::jitter::JitterBuffer;
+use unisono_receiver::resample::Resampler;
+use unisono_receiver::servo::Servo;
+use unisono_sender::house::House;
+use unisono_sender::house::room::Admission;
+use unisono_sender::packetize::Packetizer;
+
+/// A hot part.
+pub struct Case {
+    /// Short: names it in benchmarks and in the baseline.
+    pub name: &'static str,
+    /// What one call does.
+    pub unit: &'static str,
+    /// Does it once.
+    pub run: Box<dyn FnMut()>,
+}
+
+/// A chunk of the audio thread at 48 kHz: 10 ms.
+const CHUNK: usize = 480;
+
+/// Every hot part, ready to run.
+pub fn cases() -> Vec<Case> {
+    let case = |name, unit, run| Case { name, unit, run };
+    vec![
+        case("packetize", "5 ms of 16 bit stereo into a packet", packetize()),
+        case("parse", "a packet's header", parse()),
+        case("jitter-buffer", "a packet of 5 ms in, its frames out", jitter_buffer(false)),
+        case("jitter-buffer-lossy", "the same, every tenth packet lost", jitter_buffer(true)),
+        case("clock-filter", "an exchange taken in", clock_filter()),
+        case("clock-server", "a request answered", clock_server()),
+        case("dac-clock", "an edge of the card's position taken in", dac_clock()),
+        case("servo", "a step", servo()),
+        case("resample-low", "10 ms of stereo", resample(Quality::Low)),
+        case("resample-normal", "10 ms of stereo", resample(Quality::Normal)),
+        case("resample-high", "10 ms of stereo", resample(Quality::High)),
+        case("resample-slip", "10 ms of stereo", resample(Quality::Slip)),
+        case("patch", "a room of 500 patched, its orders made", patch()),
+    ]
+}
+
+fn packetize() -> Box<dyn FnMut()> {
+    let mut packetizer = Packetizer::new(Format::DEFAULT, 7);
+    let mut frame = 0;
+    Box::new(move || {
+        frame += i64::from(Format::DEFAULT.packet_frames());
+        let packet = packetizer.packet(frame, |samples| {
+            samples.iter_mut().enumerate().for_each(|(i, sample)| *sample = (i as i32) << 5);
+        });
+        black_box(packet);
+    })
+}
+
+fn packet(frame: i64, depth: Depth) -> Vec<u8> {
+    let mut packetizer = Packetizer::new(Format { depth, ..Format::DEFAULT }, 7);
+    packetizer.packet(frame, |samples| samples.fill(1 << 10)).to_vec()
+}
+
+fn parse() -> Box<dyn FnMut()> {
+    let bytes = packet(4_800, Depth::S16);
+    Box::new(move || {
+        let _ = black_box(rtp::Packet::parse(black_box(&bytes)));
+    })
+}
+
+fn jitter_buffer(lossy: bool) -> Box<dyn FnMut()> {
+    let frames = i64::from(Format::DEFAULT.packet_frames());
+    let bytes = packet(0, Depth::S16);
+    let mut buffer = JitterBuffer::new(Format::DEFAULT, 24_000);
+    let mut out = vec![0.0; frames as usize * 2];
+    // A quarter of a second ahead of what is read, as in a room.
+    let mut next = 1_000_000;
+    Box::new(move || {
+        if !lossy || next / frames % 10 != 0 {
+            buffer.insert(next as u32, &bytes[rtp::HEADER_LEN..]);
+        }
+        black_box(buffer.read(next - 12_000, &mut out));
+        next += frames;
+    })
+}
+
+fn clock_filter() -> Box<dyn FnMut()> {
+    let mut filter = Filter::new();
+    let mut now_ns = 0;
+    Box::new(move || {
+        now_ns += 250_000_000;
+        let way_ns = 80_000 + now_ns / 250_000_000 * 7_919 % 40_000;
+        let (sent, arrived) = (LocalTime::from_ns(now_ns), LocalTime::from_ns(now_ns + 2 * way_ns + 10_000));
+        let at = |local_ns: i64| MediaTime::from_ns(1_000_000_000_000_000 + local_ns + local_ns / 50_000);
+        black_box(filter.take(&Sample {
+            epoch: ClockEpoch(1),
+            sent,
+            reached: at(now_ns + way_ns),
+            answered: at(now_ns + way_ns + 10_000),
+            arrived,
+            sent_source: StampSource::Kernel,
+            arrived_source: StampSource::Kernel,
+            interleaved: true,
+        }));
+    })
+}
+
+fn clock_server() -> Box<dyn FnMut()> {
+    let mut server = Server::new(ClockEpoch(1));
+    let request = ntp::Packet {
+        leap: 0,
+        version: 4,
+        mode: ntp::Mode::Client,
+        stratum: 0,
+        poll: 0,
+        precision: 0,
+        root_delay: 0,
+        root_dispersion: 0,
+        reference_id: 0,
+        reference: 0,
+        origin: 0,
+        receive: 0,
+        transmit: 0,
+    };
+    let mut now_ns = 1_700_000_000_000_000_000;
+    let mut room = 0;
+    Box::new(move || {
+        now_ns += 2_000_000;
+        room = (room + 1) % 500;
+        let from = IpAddr::V4(Ipv4Addr::new(10, 0, (room / 250) as u8, (room % 250) as u8));
+        let bytes = ntp::Packet { transmit: now_ns as u64, ..request }.to_bytes();
+        let (reached, now) = (MediaTime::from_ns(now_ns), MediaTime::from_ns(now_ns + 9_000));
+        let reply = server.handle_request(&bytes, from, reached, now);
+        if let Some(ticket) = reply.and_then(|reply| black_box(reply).ticket) {
+            server.handle_sent(ticket, now);
+        }
+    })
+}
+
+fn dac_clock() -> Box<dyn FnMut()> {
+    let mut dac = DacClock::new(48_000);
+    let mut frame = 0;
+    Box::new(move || {
+        frame += 4_800;
+        let noise_ns = frame * 7_919 % 900;
+        let at = LocalTime::from_ns(frame * 1_000_000 / 48 + frame / 1_200 + noise_ns);
+        black_box(dac.observe(Edge { frame, at, sigma_ns: 500.0 }));
+        black_box(dac.map());
+    })
+}
+
+fn servo() -> Box<dyn FnMut()> {
+    let mut servo = Servo::default();
+    let mut error_ns = 900.0;
+    Box::new(move || {
+        error_ns = -error_ns * 0.999;
+        let _ = black_box(servo.step(black_box(error_ns), 400.0, 0.01));
+    })
+}
+
+fn resample(quality: Quality) -> Box<dyn FnMut()> {
+    let mut resampler = match Resampler::new(quality, 48_000, 48_000, 2, CHUNK) {
+        Ok(resampler) => resampler,
+        Err(error) => unreachable!("equal rates suit every quality: {error}"),
+    };
+    let input: Vec<f32> = (0..resampler.max_input() * 2).map(|i| (i as f32 * 0.13).sin() * 0.5).collect();
+    let mut out = vec![0.0; CHUNK * 2];
+    Box::new(move || {
+        let wanted = resampler.plan(CHUNK, 1.000_04, 0.0);
+        resampler.process(&input[..wanted * 2], &mut out);
+        black_box(&out);
+    })
+}
+
+fn patch() -> Box<dyn FnMut()> {
+    let mut house = House::default();
+    let name = |i: usize| format!("room-{i}");
+    for i in 0..500 {
+        let hello = Hello { room_id: name(i), room: name(i), ..Hello::default() };
+        let _ = house.greet(&hello, Admission::LetIn, Some("music"));
+    }
+    let rooms: Vec<String> = (0..500).map(name).collect();
+    let mut turn = 0;
+    Box::new(move || {
+        turn = (turn + 1) % rooms.len();
+        let stream = if turn % 2 == 0 { "music" } else { "radio" };
+        let _ = house.patch(&rooms[turn], Some(stream));
+        black_box(house.orders(&rooms[turn], |_| Some(String::new())));
+    })
+}
