@@ -1,6 +1,8 @@
 // The page, end to end. One process, one test after the other: each house is real and plays in real time.
 
 import './patch.mjs';
+import './quick.mjs';
+import './api.mjs';
 import './library.mjs';
 import './sources.mjs';
 import './keyboard.mjs';
@@ -9,3 +11,4 @@ import './door.mjs';
 import './away.mjs';
 import './accessibility.mjs';
 import './weight.mjs';
+import './flood.mjs';

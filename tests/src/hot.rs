@@ -192,6 +192,6 @@ fn patch() -> Box<dyn FnMut()> {
         turn = (turn + 1) % rooms.len();
         let stream = if turn % 2 == 0 { "music" } else { "radio" };
         let _ = house.patch(&rooms[turn], Some(stream));
-        black_box(house.orders(&rooms[turn], |_| Some(String::new())));
+        black_box(house.orders(&rooms[turn], |_| Some(String::new()), |_| false));
     })
 }
