@@ -12,7 +12,7 @@ use unisono_tests::house::Room;
 use unisono_tests::processes::{PLAYER_PRIORITY, real_time};
 use unisono_tests::records::Record;
 use unisono_tests::signals::Signal;
-use unisono_tests::stalls::judged;
+use unisono_tests::stalls::undisturbed;
 use unisono_tests::truth;
 
 use crate::common::end;
@@ -20,7 +20,7 @@ use crate::{peers, sound, table};
 
 #[test]
 fn ffmpeg_plays_our_stream_bit_for_bit() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = peers::house_with(&["ffmpeg"], 1) else { return };
         let mut sender = playing.start_sender();
         assert!(sender.wait_for_log("sender starts", peers::PATIENCE), "{}", sender.log());
@@ -36,7 +36,7 @@ fn ffmpeg_plays_our_stream_bit_for_bit() {
 
 #[test]
 fn vlc_plays_our_stream_bit_for_bit() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = peers::house_with(&["cvlc", "setpriv"], 1) else { return };
         let mut sender = playing.start_sender();
         assert!(sender.wait_for_log("sender starts", peers::PATIENCE), "{}", sender.log());
@@ -116,7 +116,7 @@ fn later_us(signal: &Signal, (stamps, bytes): &Arrivals, record: &Record) -> Vec
 
 #[test]
 fn gstreamer_plays_by_our_clock() {
-    judged(|| {
+    undisturbed(|| {
         let Some(playing) = peers::house_with(&["gst-launch-1.0"], 2) else { return };
         let mut sender = playing.start_sender();
         let mut ours = playing.house.start_receiver(1, &Room::default(), "u1", "").unwrap();
