@@ -1,7 +1,7 @@
 //! A whole room in virtual time: the clock of [`clock`](super::clock) with its exchange, filter and network, a card with a
 //! crystal of its own, and the real playout between them: edges, the DAC's clock, jitter buffer, servo, resampler.
 //!
-//! What is undisturbed is the sound: content is a slow sine, whose value tells which instant of the content a frame shows. So
+//! What is judged is the sound: content is a slow sine, whose value tells which instant of the content a frame shows. So
 //! the error includes everything: what the filter gets wrong, what the card's estimate gets wrong, and what the servo does
 //! with both.
 
