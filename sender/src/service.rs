@@ -108,12 +108,13 @@ impl Service {
         let streams = Streams::default();
         let announcer = Announcer::open(&interface, address, config.ttl, streams.clone(), clock::now())
             .map_err(StartError::Announcements)?;
-        info!(interface = interface.name, %address, clock_port, state = %state.path().display(), "sender starts");
         let transmitter = Transmitter::start(clock, config.playout_delay_ms).map_err(StartError::Thread)?;
         let teller = Teller::start(announcer, streams.clone(), clock).map_err(StartError::Thread)?;
         let network = Network { interface: interface.clone(), host, state: state.clone(), library: library.clone() };
         let librarian = library.start().map_err(StartError::Thread)?;
         let live = Live::start(config.clone(), file, network, streams, transmitter, teller, clock)?;
+        // Not before all of it stands: of a start that fails one sentence is told.
+        info!(interface = interface.name, %address, clock_port, state = %state.path().display(), "sender starts");
         Ok(Service { live, clock, time_server, interface, state, library, _librarian: librarian })
     }
 }

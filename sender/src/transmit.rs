@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rtrb::{Consumer, Producer, RingBuffer};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 use unisono_common::format::MAX_PAYLOAD;
 use unisono_common::time::LocalTime;
 use unisono_host::clock;
@@ -97,7 +97,7 @@ impl Transmitter {
         let mut desk = Desk::new(inbox, outbox, clock, late_limit_ns);
         let thread = thread::Builder::new().name("transmit".to_owned()).spawn(move || {
             match realtime::raise(PRIORITY) {
-                Ok(scheduling) => info!(?scheduling, "transmit thread runs in real time"),
+                Ok(scheduling) => debug!(?scheduling, "transmit thread runs in real time"),
                 Err(error) => warn!("transmit thread without real-time priority: {error}"),
             }
             realtime::prefault_stack();

@@ -14,6 +14,7 @@ use crate::{peers, sound, table};
 /// A daemon of its own with its session manager; ports and links are the latter's business.
 struct Daemon {
     pipewire: Process,
+    bus: Process,
     manager: Process,
 }
 
@@ -27,11 +28,18 @@ impl Daemon {
         let socket = peers::home(house, host).join("pipewire-0");
         let ready = truth::wait_for(peers::PATIENCE, || (socket.exists() || !pipewire.is_running()).then_some(()));
         assert!(ready.is_some() && pipewire.is_running(), "{}", pipewire.log());
-        let manager = peers::start(house, host, "wireplumber", "dbus-run-session", &["--", "wireplumber"]);
+        // Not by dbus-run-session, which leaves its bus behind when it is asked to end.
+        let bus = format!("unix:path={}", peers::home(house, host).join("bus").display());
+        let address = format!("DBUS_SESSION_BUS_ADDRESS={bus}");
+        let arguments = ["--session", "--nofork", "--address", &bus];
+        let bus = peers::start(house, host, "dbus", "dbus-daemon", &arguments);
+        let listens = peers::home(house, host).join("bus");
+        assert!(truth::wait_for(peers::PATIENCE, || listens.exists().then_some(())).is_some(), "{}", bus.log());
+        let manager = peers::start(house, host, "wireplumber", "env", &[&address, "wireplumber"]);
         // It gives sinks their ports; a stream that comes before is refused for good.
         let ports = || peers::run(house, host, "pw-link", "pw-link", &["-i"]).contains("quiet:playback").then_some(());
         assert!(truth::wait_for(peers::PATIENCE, ports).is_some(), "{}{}", pipewire.log(), manager.log());
-        Daemon { pipewire, manager }
+        Daemon { pipewire, bus, manager }
     }
 
     fn logs(&self) -> String {
@@ -40,6 +48,7 @@ impl Daemon {
 
     fn end(mut self) {
         self.manager.stop();
+        self.bus.stop();
         self.pipewire.stop();
     }
 }
@@ -70,7 +79,7 @@ context.objects = [
 #[test]
 fn pipewire_plays_our_stream() {
     undisturbed(|| {
-        let programs = ["pipewire", "wireplumber", "dbus-run-session", "pw-link", "pw-record"];
+        let programs = ["pipewire", "wireplumber", "dbus-daemon", "pw-link", "pw-record"];
         let Some(playing) = peers::house_with(&programs, 1) else { return };
         let module = "{ name = libpipewire-module-rtp-source args = { sap.ip = 224.0.0.56 local.ifname = eth0 \
                       sess.latency.msec = 100 stream.props = { target.object = quiet } } }";
