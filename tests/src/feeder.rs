@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ const AHEAD_S: f64 = 0.1;
 #[derive(Debug)]
 pub struct Feeder {
     stop: Arc<AtomicBool>,
+    /// True time of the signal's frame 0, as the last reader got it; 0 before the first.
+    zero_ns: Arc<AtomicI64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -28,12 +30,18 @@ impl Feeder {
     pub fn start(fifo: &Path, signal: Arc<Signal>, bytes: usize) -> std::io::Result<Feeder> {
         make_fifo(fifo)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (flag, path) = (stop.clone(), fifo.to_path_buf());
+        let zero_ns = Arc::new(AtomicI64::new(0));
+        let (flag, zero, path) = (stop.clone(), zero_ns.clone(), fifo.to_path_buf());
         let thread = std::thread::spawn(move || {
             let _ = processes::real_time(processes::PLAYER_PRIORITY);
-            feed(&path, &signal, bytes, &flag);
+            feed(&path, &signal, bytes, &flag, &zero);
         });
-        Ok(Feeder { stop, thread: Some(thread) })
+        Ok(Feeder { stop, zero_ns, thread: Some(thread) })
+    }
+
+    /// True time at which frame `frame` of the signal would sound if nothing took any time.
+    pub fn due_ns(&self, frame: f64, rate: f64) -> i64 {
+        self.zero_ns.load(Ordering::Relaxed) + (frame / rate * 1e9) as i64
     }
 }
 
@@ -60,13 +68,16 @@ pub fn make_fifo(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn feed(path: &PathBuf, signal: &Signal, bytes: usize, stop: &AtomicBool) {
+fn feed(path: &PathBuf, signal: &Signal, bytes: usize, stop: &AtomicBool, zero_ns: &AtomicI64) {
     let stopped = || stop.load(Ordering::Relaxed);
     let mut position = 0_i64;
     while !stopped() {
         // Without a reader the open fails with ENXIO.
         match File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path) {
-            Ok(fifo) => position = write_until_closed(fifo, signal, bytes, position, &stopped),
+            Ok(fifo) => {
+                zero_ns.store(truth::now_ns() - position * 1_000_000_000 / i64::from(signal.rate), Ordering::Relaxed);
+                position = write_until_closed(fifo, signal, bytes, position, &stopped);
+            }
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
     }

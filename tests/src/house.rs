@@ -36,7 +36,7 @@ pub struct House {
 #[derive(Debug)]
 enum Hosts {
     Own { network: Network, instruments: Instruments },
-    Loopback { clock_port: u16, http_port: u16, rtp_port: u16 },
+    Loopback { clock_port: u16, repair_port: u16, http_port: u16, rtp_port: u16 },
 }
 
 /// What the sender does; the rest is as by default.
@@ -55,21 +55,53 @@ impl House {
     /// goes to `dir`.
     pub fn new(rooms: usize, dir: &Path, binaries: &Path, instruments: &Instruments) -> anyhow::Result<House> {
         let hosts = Hosts::Own { network: Network::new(rooms)?, instruments: instruments.clone() };
-        Ok(House { hosts, id: "lab".into(), binaries: binaries.into(), dir: dir.into(), anchor_ns: truth::now_ns() })
+        Ok(House {
+            hosts,
+            id: "lab".into(),
+            binaries: binaries.into(),
+            dir: dir.into(),
+            anchor_ns: truth::now_ns(),
+        })
+    }
+
+    /// The same on a switch that does to packets what it is told; see [`Network::impaired`].
+    pub fn impaired(
+        rooms: usize,
+        seed: u64,
+        dir: &Path,
+        binaries: &Path,
+        instruments: &Instruments,
+    ) -> anyhow::Result<House> {
+        let hosts = Hosts::Own { network: Network::impaired(rooms, seed)?, instruments: instruments.clone() };
+        Ok(House {
+            hosts,
+            id: "lab".into(),
+            binaries: binaries.into(),
+            dir: dir.into(),
+            anchor_ns: truth::now_ns(),
+        })
     }
 
     /// A house on loopback whose stream has the given id; houses with different ids don't meet.
     pub fn on_loopback(id: &str, dir: &Path, binaries: &Path) -> anyhow::Result<House> {
         // All held until all are known, so that they differ.
         let clock = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let repair = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let rtp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let hosts = Hosts::Loopback {
             clock_port: clock.local_addr()?.port(),
+            repair_port: repair.local_addr()?.port(),
             http_port: http.local_addr()?.port(),
             rtp_port: rtp.local_addr()?.port() & !1,
         };
-        Ok(House { hosts, id: id.into(), binaries: binaries.into(), dir: dir.into(), anchor_ns: truth::now_ns() })
+        Ok(House {
+            hosts,
+            id: id.into(),
+            binaries: binaries.into(),
+            dir: dir.into(),
+            anchor_ns: truth::now_ns(),
+        })
     }
 
     /// The network, to shape its links; loopback has none.
@@ -96,9 +128,9 @@ impl House {
         let Stream { format, source, playout_delay_ms } = stream;
         let (interface, clock, http, port) = match self.hosts {
             Hosts::Own { .. } => ("eth0", String::new(), String::new(), String::new()),
-            Hosts::Loopback { clock_port, http_port, rtp_port } => (
+            Hosts::Loopback { clock_port, repair_port, http_port, rtp_port } => (
                 "lo",
-                format!("clock_port = {clock_port}\n"),
+                format!("clock_port = {clock_port}\nrepair_port = {repair_port}\n"),
                 format!("[http]\nlisten = \"127.0.0.1:{http_port}\"\n"),
                 format!("port = {rtp_port}\n"),
             ),
@@ -117,6 +149,12 @@ impl House {
     /// Starts the sender with one stream, on a host that is as `environment` makes it.
     pub fn start_sender_in(&self, stream: &Stream, environment: Environment) -> anyhow::Result<Process> {
         self.start("unisono-sender", "sender", "srv", &self.sender_configuration(stream), environment)
+    }
+
+    /// Starts another sender, on any host, with a state directory of its own; `extra` is put in front of its configuration.
+    pub fn start_sender_on(&self, host: &str, name: &str, stream: &Stream, extra: &str) -> anyhow::Result<Process> {
+        let text = self.sender_configuration(stream).replace("state-sender", &format!("state-{name}"));
+        self.start("unisono-sender", name, host, &format!("{extra}{text}"), vec![])
     }
 
     /// Starts the receiver of room `number` (1, 2, ...) on the host and card of `room`, which records into NAME.pcm and

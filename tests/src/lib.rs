@@ -5,6 +5,7 @@
 //! - [`signals`], [`album`]: what is played;
 //! - [`feeder`]: puts it into a sender's pipe;
 //! - [`namespaces`], [`processes`]: hosts on a switch, and programs on them;
+//! - [`switch`]: a switch that loses, delays, reorders and doubles what passes it;
 //! - [`instruments`]: what makes a program believe in a host clock that is off, and in a sound card that is;
 //! - [`house`], [`snapcast`], [`player`]: Unisono, Snapcast and the least of players in such a house;
 //! - [`station`]: a sender of many streams on loopback, its API and its packets;
@@ -36,6 +37,7 @@ pub mod simulation;
 pub mod snapcast;
 pub mod stalls;
 pub mod station;
+pub mod switch;
 pub mod truth;
 
 /// Above this, a sample is sound and not silence or dither; full scale is 1.

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::switch::Switch;
+
 const PREFIX: &str = "unisono-";
 const MOUNTS: &str = "/run/netns";
 
@@ -19,6 +21,8 @@ pub const SERVER_ADDRESS: &str = "10.77.0.1";
 /// The hosts of a house; removed when dropped.
 #[derive(Debug)]
 pub struct Network {
+    /// Ends before the namespace that its ports are in.
+    switch: Option<Switch>,
     names: Vec<String>,
 }
 
@@ -31,6 +35,9 @@ pub enum NetworkError {
     /// No iproute2.
     #[error("`ip` can't be run (Debian: apt install iproute2): {0}")]
     NoIp(std::io::Error),
+    /// No switch of our own.
+    #[error("no packet sockets for the switch: {0}")]
+    NoSwitch(std::io::Error),
     /// The kernel or iproute2 refused.
     #[error("ip {command}: {message}")]
     Refused {
@@ -44,6 +51,28 @@ pub enum NetworkError {
 impl Network {
     /// Makes `srv` and `rooms` rooms, on a switch that loses and delays nothing; see [`Network::shape`], [`Network::lose`].
     pub fn new(rooms: usize) -> Result<Network, NetworkError> {
+        Network::wired(rooms, |switch, port| ip(None, &format!("link set {port} master br0 up"), switch))
+    }
+
+    /// Makes the same on a switch of our own, which does what it is told to the packets of each room; chance comes from
+    /// `seed`.
+    pub fn impaired(rooms: usize, seed: u64) -> Result<Network, NetworkError> {
+        let mut network = Network::wired(rooms, |switch, port| ip(None, &format!("link set {port} up"), switch))?;
+        let ports: Vec<String> = (0..=rooms).map(|room| format!("port{room}")).collect();
+        let namespace = Path::new(MOUNTS).join(&network.names[0]);
+        // The ports' own stack has nothing to say to the hosts.
+        set_in(&namespace, Path::new("/proc/sys/net/ipv6/conf/all/disable_ipv6"), "1")
+            .map_err(NetworkError::NoSwitch)?;
+        network.switch = Some(Switch::start(&namespace, &ports, seed).map_err(NetworkError::NoSwitch)?);
+        Ok(network)
+    }
+
+    /// The switch of [`Network::impaired`]; port N is room N's, port 0 the server's.
+    pub fn switch(&self) -> Option<&Switch> {
+        self.switch.as_ref()
+    }
+
+    fn wired(rooms: usize, plug: impl Fn(&str, &str) -> Result<(), NetworkError>) -> Result<Network, NetworkError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // SAFETY: geteuid has no preconditions.
         if unsafe { libc::geteuid() } != 0 {
@@ -51,7 +80,7 @@ impl Network {
         }
         sweep();
         let house = format!("{PREFIX}{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let mut network = Network { names: vec![] };
+        let mut network = Network { switch: None, names: vec![] };
         let switch = network.add(&house, "sw")?;
         ip(None, "link set lo up", &switch)?;
         ip(None, "link add br0 type bridge mcast_snooping 0", &switch)?;
@@ -61,7 +90,7 @@ impl Network {
             let port = format!("port{room}");
             ip(None, &format!("link add eth0 type veth peer name {port} netns {switch}"), &host)?;
             ip(None, "link set lo up", &host)?;
-            ip(None, &format!("link set {port} master br0 up"), &switch)?;
+            plug(&switch, &port)?;
             network.connect(room)?;
         }
         Ok(network)
@@ -109,6 +138,20 @@ impl Network {
         finish(run, &format!("netem {options}"))
     }
 
+    /// Takes the link of room `room` (0: of the server) down, or brings it up.
+    pub fn plug(&self, room: usize, up: bool) -> Result<(), NetworkError> {
+        ip(None, &format!("link set port{room} {}", if up { "up" } else { "down" }), &self.names[0])
+    }
+
+    /// Takes an address from a host, as a restart of it would.
+    pub fn forget_address(&self, host: &str, address: &str) {
+        let suffix = format!("-{host}");
+        for name in self.names.iter().filter(|name| name.ends_with(&suffix)) {
+            // It may never have had it.
+            let _ = ip(None, &format!("addr del {address}/24 dev eth0"), name);
+        }
+    }
+
     /// Room `room` loses so many of a thousand packets that come to it, at random.
     pub fn lose(&self, room: usize, per_mille: u32) -> Result<(), NetworkError> {
         let rule = format!(
@@ -122,6 +165,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
+        drop(self.switch.take());
         for name in self.names.iter().rev() {
             let _ = Command::new("ip").args(["netns", "del", name]).stderr(Stdio::null()).status();
         }

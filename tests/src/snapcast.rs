@@ -6,13 +6,15 @@ use crate::house::{House, Room};
 use crate::namespaces::SERVER_ADDRESS;
 use crate::processes::{Launch, PLAYER_PRIORITY, Process};
 
-/// Starts the server on `srv`; it reads 48 kHz, 16 bit, stereo from `fifo`.
-pub fn start_server(house: &House, fifo: &Path, dir: &Path) -> anyhow::Result<Process> {
+/// Starts the server on `srv`; it reads 48 kHz, 16 bit, stereo from `fifo`. From reading to sound it takes `buffer_ms`, or
+/// a second by default.
+pub fn start_server(house: &House, fifo: &Path, dir: &Path, buffer_ms: Option<u32>) -> anyhow::Result<Process> {
     let file = dir.join("snapserver.conf");
     let source = format!("pipe://{}?name=lab&sampleformat=48000:16:2&mode=read", fifo.display());
     let data = dir.join("snapserver-data");
     std::fs::create_dir_all(&data)?;
-    std::fs::write(&file, format!("[server]\ndatadir = {}\n[stream]\nsource = {source}\n", data.display()))?;
+    let buffer = buffer_ms.map(|ms| format!("buffer = {ms}\n")).unwrap_or_default();
+    std::fs::write(&file, format!("[server]\ndatadir = {}\n[stream]\nsource = {source}\n{buffer}", data.display()))?;
     let arguments = vec!["--config".into(), file.display().to_string()];
     launch(house, "snapserver", "snapserver", "srv", arguments, vec![("LC_ALL".into(), "C".into())], dir)
 }

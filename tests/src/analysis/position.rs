@@ -35,6 +35,8 @@ pub struct Fix {
     pub similarity: f64,
     /// Blocks of 2.5 ms that differ from the signal by more than -12 dB: gaps, clicks, lost or doubled frames.
     pub damaged: u32,
+    /// How many stretches of such blocks, one behind the other: what an ear counts.
+    pub gaps: u32,
 }
 
 /// Finds stretches of one length in one signal.
@@ -68,8 +70,8 @@ impl<'a> Finder<'a> {
             None => self.search(sound, hint.map_or(0, |middle| middle as i64 - half)).filter(|hit| hit.1 > 0.4)?,
         };
         let (middle, rate_error) = self.refine(sound, begin);
-        let damaged = self.damage(sound, middle, rate_error);
-        Some(Fix { position: middle, rate_error, similarity, damaged })
+        let (damaged, gaps) = self.damage(sound, middle, rate_error);
+        Some(Fix { position: middle, rate_error, similarity, damaged, gaps })
     }
 
     /// The best of `count` places from `from` on: (frame of its beginning, normalised correlation).
@@ -160,7 +162,8 @@ impl<'a> Finder<'a> {
         if weight > 0.0 { slope / weight } else { 0.0 }
     }
 
-    fn damage(&self, sound: &[f64], middle: f64, rate_error: f64) -> u32 {
+    /// Damaged blocks, and the stretches that they make.
+    fn damage(&self, sound: &[f64], middle: f64, rate_error: f64) -> (u32, u32) {
         let signal = self.stretched(middle, rate_error);
         let dot: f64 = signal.iter().zip(sound).map(|(a, b)| a * b).sum();
         let gain = dot / signal.iter().map(|x| x * x).sum::<f64>().max(1e-12);
@@ -171,7 +174,9 @@ impl<'a> Finder<'a> {
         };
         let blocks: Vec<(f64, f64)> = sound.chunks_exact(block).zip(signal.chunks_exact(block)).map(energies).collect();
         let mean = blocks.iter().map(|b| b.1).sum::<f64>() / blocks.len().max(1) as f64;
-        blocks.iter().filter(|(wrong, level)| *wrong > DAMAGE * level.max(mean * 0.1)).count() as u32
+        let damaged: Vec<bool> = blocks.iter().map(|(wrong, level)| *wrong > DAMAGE * level.max(mean * 0.1)).collect();
+        let begins = |at: &usize| damaged[*at] && (*at == 0 || !damaged[at - 1]);
+        (damaged.iter().filter(|block| **block).count() as u32, (0..damaged.len()).filter(begins).count() as u32)
     }
 }
 

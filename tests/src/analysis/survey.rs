@@ -64,6 +64,8 @@ pub struct RoomVerdict {
     pub lost_windows: usize,
     /// Damaged blocks of 2.5 ms.
     pub damaged_blocks: u32,
+    /// Stretches of damaged blocks, and windows without recognisable sound: what an ear counts.
+    pub gaps: u32,
     /// Median distance from the mean of all rooms, in microseconds; ahead is positive.
     pub offset_us: f64,
     /// Speed against true time, in ppm (the sender's clock is true).
@@ -180,6 +182,8 @@ impl Survey {
         let (Some((first, _)), Some((last, _))) = (heard.first(), heard.last()) else { return verdict };
         verdict.lost_windows = last + 1 - first - heard.len();
         // The last window ends where the player was stopped, in the middle of a fade or a block.
+        verdict.gaps = heard.iter().filter(|(i, _)| i < last).map(|(_, fix)| fix.gaps).sum();
+        verdict.gaps += verdict.lost_windows as u32;
         verdict.damaged_blocks = heard.iter().filter(|(i, _)| i < last).map(|(_, fix)| fix.damaged).sum();
         verdict.offset_us =
             Quantiles::of((skip..windows.len()).filter_map(|i| self.offset_us(room, i)).collect()).median;
