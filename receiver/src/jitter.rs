@@ -1,11 +1,14 @@
 //! The jitter buffer: a ring of frames indexed by the clock.
 //!
 //! Packets are written where their timestamps say and playout reads where the clock says; neither waits for the other.
-//! Order, duplicates and loss need no handling of their own: a frame is there or it is not. Around frames that are not
-//! there the sound is faded, so that a loss is heard as a short dip and never as a click, and the position runs on.
+//! Order, duplicates and loss need no handling of their own: a frame is there or it is not. What is not there when it is
+//! due is concealed ([`Concealment`]), so that a loss is heard as a short dip and never as a click, and the position runs
+//! on.
 
 use unisono_common::format::Format;
 use unisono_common::pcm;
+
+use crate::conceal::Concealment;
 
 /// Frames kept behind the reading position, so that playout can move back a little (a splice, a primed resampler).
 pub const HISTORY: i64 = 4_096;
@@ -23,7 +26,7 @@ pub enum Insert {
     Stored,
     /// Every frame was there already.
     Duplicate,
-    /// All of it lies before what may still be played.
+    /// All of it lies before what is played next.
     Late,
     /// It lies further ahead than the ring is long.
     Stray,
@@ -36,7 +39,7 @@ pub enum Insert {
 /// What a read found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadReport {
-    /// Frames of the range that were not there and are silent.
+    /// Frames of the range that were not there and are concealed.
     pub missing: usize,
 }
 
@@ -46,7 +49,7 @@ pub struct JitterBuffer {
     format: Format,
     /// Interleaved samples, -1..1; slot of frame f is f mod capacity.
     samples: Vec<f32>,
-    /// One bit a slot: this frame has arrived.
+    /// One bit a slot: this frame has arrived. What was played in the place of one that has not is there all the same.
     present: Vec<u64>,
     /// Frames that the ring holds, a power of two.
     capacity: i64,
@@ -56,6 +59,10 @@ pub struct JitterBuffer {
     end: Option<i64>,
     /// Frames since the last one that was missing, as far as fading cares.
     since_gap: usize,
+    /// One past the last frame that was read, and since which frame reads have followed each other.
+    read_to: i64,
+    read_from: i64,
+    concealment: Concealment,
     strays: u32,
 }
 
@@ -71,6 +78,9 @@ impl JitterBuffer {
             floor: 0,
             end: None,
             since_gap: 0,
+            read_to: i64::MIN,
+            read_from: i64::MAX,
+            concealment: Concealment::new(format.rate),
             strays: 0,
         }
     }
@@ -107,7 +117,11 @@ impl JitterBuffer {
         }
         self.strays = 0;
         self.end = Some(end.max(first + frames));
-        if self.store(first, frames, payload) { Insert::Stored } else { Insert::Duplicate }
+        match self.store(first, frames, payload) {
+            false => Insert::Duplicate,
+            true if first + frames <= self.read_to => Insert::Late,
+            true => Insert::Stored,
+        }
     }
 
     /// Whether every frame of `from..to` is there.
@@ -123,7 +137,7 @@ impl JitterBuffer {
         self.next_with(from.max(self.floor), self.end?, true)
     }
 
-    /// Copies the frames from `first` on into `out` (interleaved); missing ones are silent and faded around.
+    /// Copies the frames from `first` on into `out` (interleaved); missing ones are concealed.
     ///
     /// Reads are expected to follow each other; what lies [`HISTORY`] behind the end of the range is given up.
     pub fn read(&mut self, first: i64, out: &mut [f32]) -> ReadReport {
@@ -134,6 +148,11 @@ impl JitterBuffer {
             self.since_gap = 0;
             return ReadReport { missing: frames as usize };
         }
+        if first != self.read_to {
+            self.read_from = first;
+            self.concealment.forget();
+        }
+        self.read_to = first + frames;
         self.advance_floor(first + frames - HISTORY);
         if self.since_gap >= FADE && self.has(first, first + frames + FADE as i64) {
             self.copy(first, out);
@@ -144,7 +163,11 @@ impl JitterBuffer {
 
     /// Says that the next read, from `first` on, continues something: it is not faded in but for a gap just before.
     pub fn continue_at(&mut self, first: i64) {
-        self.since_gap = (1..=FADE as i64).take_while(|back| self.is_present(first - back)).count();
+        let reach = self.concealment.reach();
+        let before = (1..=reach).take_while(|back| self.is_present(first - back)).count();
+        self.since_gap = before.min(FADE);
+        self.concealment.forget();
+        (self.read_from, self.read_to) = (first - before as i64, first);
     }
 
     /// Copies frames as they are, all of which are there; does not move the ring or the fades.
@@ -167,20 +190,51 @@ impl JitterBuffer {
             if index > next_gap {
                 next_gap = self.next_gap(index, horizon);
             }
-            if index == next_gap {
-                frame.fill(0.0);
+            let to_gap = next_gap.saturating_sub(index).min(FADE as i64) as usize;
+            // Within a gap what was planned at its beginning stays.
+            if to_gap < FADE && (to_gap > 0 || self.since_gap > 0) {
+                self.plan(next_gap);
+            }
+            let continuation = self.concealment.continuation(index).filter(|(lag, _)| index - lag >= self.floor);
+            if to_gap == 0 {
+                self.conceal(index, continuation, frame);
                 self.since_gap = 0;
                 report.missing += 1;
                 continue;
             }
             self.since_gap = (self.since_gap + 1).min(FADE);
-            let to_gap = next_gap.saturating_sub(index).min(FADE as i64) as usize;
-            let gain = fade(self.since_gap.min(to_gap));
-            for (to, from) in frame.iter_mut().zip(self.frame(index)) {
-                *to = from * gain;
+            let own = fade(self.since_gap.min(to_gap));
+            let (lag, other) = continuation.map_or((0, 0.0), |(lag, level)| (lag, (1.0 - own) * level));
+            for ((to, from), earlier) in frame.iter_mut().zip(self.frame(index)).zip(self.frame(index - lag)) {
+                *to = from * own + earlier * other;
             }
         }
         report
+    }
+
+    /// Finds out how the sound would go on where frames are missing from `gap` on.
+    fn plan(&mut self, gap: i64) {
+        let Self { concealment, samples, capacity, format, read_from, floor, .. } = self;
+        let channels = usize::from(format.channels);
+        let first_of = |index: i64| samples[(index & (*capacity - 1)) as usize * channels..][..channels].iter();
+        concealment.plan(gap, (*read_from).max(*floor), |index| first_of(index).take(2).sum());
+    }
+
+    /// Puts what follows from earlier frames to where frame `index` would be, which is missing, for later frames to follow
+    /// from; and the same into `out`, at its level.
+    fn conceal(&mut self, index: i64, continuation: Option<(i64, f32)>, out: &mut [f32]) {
+        out.fill(0.0);
+        if !(self.floor..self.floor + self.capacity).contains(&index) {
+            return;
+        }
+        let channels = usize::from(self.format.channels);
+        let to = self.slot(index) * channels;
+        let Some((lag, level)) = continuation else { return self.samples[to..to + channels].fill(0.0) };
+        let from = self.slot(index - lag) * channels;
+        for (channel, out) in out.iter_mut().enumerate() {
+            self.samples[to + channel] = self.samples[from + channel];
+            *out = self.samples[to + channel] * level;
+        }
     }
 
     /// The first missing frame in `from..horizon`, or beyond every horizon.
@@ -213,6 +267,14 @@ impl JitterBuffer {
 
     fn store(&mut self, first: i64, frames: i64, payload: &[u8]) -> bool {
         let channels = usize::from(self.format.channels);
+        let slot = self.slot(first);
+        if first >= self.floor && slot as i64 + frames <= self.capacity && !self.has_any(first, first + frames) {
+            // As almost every packet: whole, new and in one piece.
+            let samples = &mut self.samples[slot * channels..][..frames as usize * channels];
+            pcm::decode_be_f32(self.format.depth, payload, samples);
+            self.mark(slot, frames as usize, true);
+            return true;
+        }
         let mut new = false;
         for (i, bytes) in payload.chunks_exact(self.format.frame_bytes()).take(frames as usize).enumerate() {
             let index = first + i as i64;
@@ -236,6 +298,27 @@ impl JitterBuffer {
         self.store(first, frames, payload);
     }
 
+    /// Whether any frame of `from..to` is there.
+    fn has_any(&self, from: i64, to: i64) -> bool {
+        self.next_with(from, to, true).is_some()
+    }
+
+    /// Marks `count` slots from `slot` on, none of them past the end of the ring, a word at a time.
+    fn mark(&mut self, slot: usize, count: usize, present: bool) {
+        let (mut slot, end) = (slot, slot + count);
+        while slot < end {
+            let (word, bit) = (slot / 64, slot % 64);
+            let length = (64 - bit).min(end - slot);
+            let mask = (u64::MAX >> (64 - length)) << bit;
+            if present {
+                self.present[word] |= mask
+            } else {
+                self.present[word] &= !mask
+            }
+            slot += length;
+        }
+    }
+
     fn advance_floor(&mut self, floor: i64) {
         if floor <= self.floor {
             return;
@@ -243,10 +326,10 @@ impl JitterBuffer {
         if floor - self.floor >= self.capacity {
             self.present.fill(0);
         } else {
-            for index in self.floor..floor {
-                let slot = self.slot(index);
-                self.present[slot / 64] &= !(1 << (slot % 64));
-            }
+            let (slot, count) = (self.slot(self.floor), (floor - self.floor) as usize);
+            let until_end = count.min(self.capacity as usize - slot);
+            self.mark(slot, until_end, false);
+            self.mark(0, count - until_end, false);
         }
         self.floor = floor;
         // A position that ran past everything that arrived must not make new packets look late for ever.
