@@ -21,6 +21,9 @@ pub const DEFAULT_HTTP_PORT: u16 = 7680;
 /// UDP port of the sender's clock.
 pub const DEFAULT_CLOCK_PORT: u16 = 7680;
 
+/// UDP port at which a sender takes requests for lost packets.
+pub const DEFAULT_REPAIR_PORT: u16 = 7681;
+
 /// All that is wrong with a configuration file; displays as one `FILE:LINE: text` a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {

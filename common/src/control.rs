@@ -227,6 +227,21 @@ pub enum State {
     Unknown,
 }
 
+/// How a stream's packets come to a room.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// In the stream's group.
+    #[default]
+    Multicast,
+    /// To this room alone, because the group is not heard or too much of it is lost.
+    Unicast,
+    /// Something newer than this version.
+    #[serde(other)]
+    Unknown,
+}
+
 /// How a room is. Figures that are not known yet are `None`; counters run from the start of the process.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -260,6 +275,8 @@ pub struct Health {
     pub buffer_ms: Option<f64>,
     /// The volume that is being played now, in dB, while it ramps.
     pub volume_db: Option<f32>,
+    /// How packets come.
+    pub delivery: Option<Way>,
     /// Packets that came.
     pub packets_received: u64,
     /// Packets that never came, nor were repaired.

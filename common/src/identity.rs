@@ -32,6 +32,13 @@ impl StreamIdentity {
         StreamIdentity { ssrc, session_id: u64::from(session_id.max(1)), announced: String::new() }
     }
 
+    /// The identity that follows from a text and the stream's id, the same on every sender. The session id is not in it yet:
+    /// it follows from the description ([`session_id_of`]).
+    pub fn derived(text: &str, stream_id: &str) -> Self {
+        let ssrc = fnv1a(format!("{text}/{stream_id}").as_bytes());
+        StreamIdentity { ssrc: ssrc.max(1), session_id: 0, announced: String::new() }
+    }
+
     /// Reads what [`encode`](Self::encode) wrote.
     pub fn decode(text: &str) -> Result<Self, IdentityError> {
         toml::from_str(text).map_err(|error| IdentityError(error.message().to_owned()))
@@ -51,6 +58,12 @@ pub fn multicast_group(stream_id: &str, taken: &[Ipv4Addr]) -> Ipv4Addr {
     let start = fnv1a(stream_id.as_bytes()) % (HOSTS * HOSTS);
     let group = |n: u32| Ipv4Addr::new(239, 77, (n / HOSTS % HOSTS + 1) as u8, (n % HOSTS + 1) as u8);
     (start..start + HOSTS * HOSTS).map(group).find(|group| !taken.contains(group)).unwrap_or(group(start))
+}
+
+/// The session id of a derived identity: follows from the description (with a session id of 0), so that senders that
+/// announce the same announce it under the same id, and any change is a new session.
+pub fn session_id_of(description: &str) -> u64 {
+    u64::from(fnv1a(description.as_bytes()).max(1))
 }
 
 /// FNV-1a: spreads short texts well, and is the same for ever.

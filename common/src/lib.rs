@@ -8,7 +8,10 @@
 //! - [`pcm`]: samples to bytes and back;
 //! - [`rtp`], [`sequence`]: the packets that carry them;
 //! - [`sdp`], [`sap`]: how a stream is described and announced;
-//! - [`rtcp`]: the reports beside it;
+//! - [`rtcp`]: the reports beside it, and requests for what was lost;
+//! - [`rtx`]: packets that are sent again;
+//! - [`fec`]: parity across packets, to compute what was lost;
+//! - [`delivery`]: a stream by unicast, for a room that does not hear its group;
 //! - [`clock`]: how a receiver learns the sender's clock;
 //! - [`identity`]: what a stream keeps over restarts;
 //! - [`config`]: the configuration files of both daemons;
@@ -19,12 +22,15 @@
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod delivery;
+pub mod fec;
 pub mod doctor;
 pub mod format;
 pub mod identity;
 pub mod pcm;
 pub mod rtcp;
 pub mod rtp;
+pub mod rtx;
 pub mod sap;
 pub mod sdp;
 pub mod sequence;

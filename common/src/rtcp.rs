@@ -6,8 +6,11 @@
 
 use rtcp_types::prelude::*;
 use rtcp_types::{
-    Bye, Compound, Packet, ReceiverReferenceTime, RtcpParseError, RtcpWriteError, Sdes, SdesChunk, SdesItem,
+    Bye, Compound, Nack, Packet, ReceiverReferenceTime, ReceiverReport, RtcpParseError, RtcpWriteError, Sdes,
+    SdesChunk, SdesItem, TransportFeedback,
 };
+
+use crate::delivery;
 
 /// A sender report (RFC 3550 section 6.4.1), without report blocks: a sender that receives nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,17 @@ pub enum Item {
         /// Its time as an NTP timestamp.
         ntp: u64,
     },
+    /// Packets that a receiver misses (generic NACK, RFC 4585 section 6.2.1).
+    Nack {
+        /// Who misses them.
+        reporter: u32,
+        /// Whose packets they are.
+        media: u32,
+        /// Their sequence numbers.
+        sequences: Vec<u16>,
+    },
+    /// About delivery by unicast.
+    Delivery(delivery::Message),
 }
 
 /// Why bytes are no RTCP packet, or a report can't be written.
@@ -100,6 +114,28 @@ pub fn write_report(report: &SenderReport, cname: &str, bye: Option<&str>, out: 
     if let Some(reason) = bye {
         compound = compound.add_packet(Bye::builder().add_source(report.ssrc).reason(reason));
     }
+    Ok(compound.write_into(out)?)
+}
+
+/// The sequence numbers that one request carries at most: what a receiver can have lost of a stream and still want.
+pub const MOST_MISSING: usize = 256;
+
+/// Writes the least compound packet that asks the source `media` for packets (RFC 4585 section 3.1): an empty RR, SDES and
+/// NACK; returns the number of bytes. Of more than [`MOST_MISSING`] numbers the rest is left out.
+pub fn write_nack(
+    reporter: u32,
+    media: u32,
+    cname: &str,
+    sequences: &[u16],
+    out: &mut [u8],
+) -> Result<usize, RtcpError> {
+    let add = |nack: rtcp_types::NackBuilder, sequence: &u16| nack.add_rtp_sequence(*sequence);
+    let nack = sequences.iter().take(MOST_MISSING).fold(Nack::builder(), add);
+    let name = SdesItem::builder(SdesItem::CNAME, cname);
+    let compound = Compound::builder()
+        .add_packet(ReceiverReport::builder(reporter))
+        .add_packet(Sdes::builder().add_chunk(SdesChunk::builder(reporter).add_item(name)))
+        .add_packet(TransportFeedback::builder_owned(nack).sender_ssrc(reporter).media_ssrc(media));
     Ok(compound.write_into(out)?)
 }
 
@@ -133,6 +169,16 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Item>, RtcpError> {
                 let ssrc = report.sender_ssrc();
                 items.extend(times.map(|time| Item::ReferenceTime { ssrc, ntp: time.ntp_timestamp() }));
             }
+            Packet::TransportFeedback(feedback) => {
+                if let Ok(nack) = feedback.parse_fci::<Nack<'_>>() {
+                    items.push(Item::Nack {
+                        reporter: feedback.sender_ssrc(),
+                        media: feedback.media_ssrc(),
+                        sequences: nack.entries().take(MOST_MISSING).collect(),
+                    });
+                }
+            }
+            Packet::App(app) => items.extend(delivery::read(&app).map(Item::Delivery)),
             _ => {}
         }
     }

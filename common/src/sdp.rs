@@ -8,6 +8,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::fec::Matrix;
 use crate::format::Format;
 
 mod parse;
@@ -46,6 +47,45 @@ pub struct Session {
     pub stream_id: Option<String>,
     /// From a frame's timestamp to its sound, in milliseconds, when a Unisono sender announces it.
     pub playout_delay_ms: Option<u32>,
+    /// Where lost packets are asked for, when a Unisono sender announces it.
+    pub repair: Option<Repair>,
+    /// Where parity of its packets is sent, when a Unisono sender announces it.
+    pub fec: Option<Fec>,
+}
+
+/// Where a stream's parity is found (`a=x-unisono-fec`, of the same form as `a=x-unisono-repair`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fec {
+    /// Parity packets of columns (SMPTE 2022-1): never the stream's own group and port.
+    pub group: SocketAddr,
+    /// Shape of the matrix.
+    pub matrix: Matrix,
+}
+
+impl Fec {
+    /// Version of the attribute.
+    pub const VERSION: u32 = 1;
+}
+
+/// Where a sender takes requests for lost packets and where it answers them (`a=x-unisono-repair`).
+///
+/// In the attribute stand a version and then `key=value` pairs, of which unknown ones are passed over. The version
+/// rises when those who know only the older one must leave the whole attribute alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// Takes generic NACKs (RFC 4585), and answers to where they came from.
+    pub requests: SocketAddr,
+    /// Where packets are sent again (RFC 4588) that several rooms miss: never the stream's own group and port.
+    pub group: SocketAddr,
+    /// RTP payload type of packets that are sent again.
+    pub payload_type: u8,
+    /// SSRC of the stream: who has not heard it yet asks for it by this.
+    pub ssrc: u32,
+}
+
+impl Repair {
+    /// Version of the attribute.
+    pub const VERSION: u32 = 1;
 }
 
 /// The `o=` line: who announces a session. Peers take the whole of it as the session's identity.
@@ -107,6 +147,20 @@ impl fmt::Display for ReferenceClock {
     }
 }
 
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Repair { requests, group, payload_type, ssrc } = self;
+        write!(f, "{} nack={requests} rtx={group} pt={payload_type} ssrc={ssrc}", Self::VERSION)
+    }
+}
+
+impl fmt::Display for Fec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fec { group, matrix: Matrix { columns, rows } } = self;
+        write!(f, "{} group={group} columns={columns} rows={rows}", Self::VERSION)
+    }
+}
+
 /// The description as we send it.
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,6 +205,12 @@ impl fmt::Display for Session {
         }
         if let Some(delay) = self.playout_delay_ms {
             writeln!(f, "a=x-unisono-delay:{delay}")?;
+        }
+        if let Some(repair) = &self.repair {
+            writeln!(f, "a=x-unisono-repair:{repair}")?;
+        }
+        if let Some(fec) = &self.fec {
+            writeln!(f, "a=x-unisono-fec:{fec}")?;
         }
         Ok(())
     }

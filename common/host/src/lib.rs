@@ -6,12 +6,14 @@
 //! - [`gpio`]: the line that switches an amplifier;
 //! - [`interface`]: network interfaces by name;
 //! - [`multicast`]: sockets that send to and receive from groups on one interface;
+//! - [`peer`]: the unicast socket by which lost packets are asked for and answered;
 //! - [`stamped`]: the unicast socket of the clock exchange, with the kernel's own receive and transmit stamps;
 //! - [`realtime`]: scheduling, locked memory and thread names;
 //! - [`seal`]: the link between a room and its hub, proved and encrypted;
 //! - [`state`]: the small files that survive a restart;
 //! - [`stop`]: ending threads that wait for packets;
 //! - [`supervisor`]: what the service manager is told, its watchdog among it;
+//! - [`wait`]: waiting for several sockets at once;
 //! - [`random`]: numbers that nobody can guess, for epochs, seeds and identities.
 //!
 //! Linux only. Everything goes through libc (never raw system calls), so that a preloaded library can give a process
@@ -24,6 +26,7 @@ pub mod gpio;
 pub mod interface;
 pub mod multicast;
 mod nic;
+pub mod peer;
 pub mod random;
 pub mod realtime;
 pub mod seal;
@@ -32,5 +35,6 @@ pub mod stamped;
 pub mod state;
 pub mod stop;
 pub mod supervisor;
+pub mod wait;
 
 pub use socket::Received;

@@ -20,7 +20,7 @@ use crate::socket::{self, Received};
 use crate::stop::StopSignal;
 
 /// Receive buffer asked for: a second of the largest streams. The kernel grants up to `net.core.rmem_max`.
-const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
+pub(crate) const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
 
 /// Why a multicast socket could not be had.
 #[derive(Debug, Error)]
@@ -176,33 +176,13 @@ pub struct MulticastSender {
 impl MulticastSender {
     /// Opens a socket that sends to groups of the family of `family` (its address does not matter) on `interface`.
     pub fn open(interface: &Interface, family: IpAddr, options: SendOptions) -> Result<Self, MulticastError> {
-        let local = match (interface.address(family)?, options.source_port) {
-            (IpAddr::V4(address), port) => SocketAddr::new(address.into(), port),
-            (IpAddr::V6(address), port) => SocketAddrV6::new(address, port, 0, scope(address, interface)).into(),
-        };
+        let local = local_address(interface, family, options.source_port)?;
         let refuse = |step| move |error| refused(step, local, interface, error);
         let socket = new_socket(local).map_err(refuse("open a socket for"))?;
         // A stream's port must be ours again at once after a crash.
         socket.set_reuse_address(true).map_err(refuse("share"))?;
         socket.bind(&local.into()).map_err(|error| bind_error(local, interface, error))?;
-        let tos = u32::from(options.dscp & 63) << 2;
-        if local.is_ipv4() {
-            let request = libc::ip_mreqn {
-                imr_multiaddr: libc::in_addr { s_addr: 0 },
-                imr_address: libc::in_addr { s_addr: 0 },
-                imr_ifindex: interface.index as i32,
-            };
-            socket::set_option(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
-                .map_err(refuse("send from"))?;
-            socket.set_multicast_loop_v4(true).map_err(refuse("loop back"))?;
-            socket.set_multicast_ttl_v4(options.ttl.into()).map_err(refuse("set the TTL of"))?;
-            socket.set_tos_v4(tos).map_err(refuse("set the DSCP of"))?;
-        } else {
-            socket.set_multicast_if_v6(interface.index).map_err(refuse("send from"))?;
-            socket.set_multicast_loop_v6(true).map_err(refuse("loop back"))?;
-            socket.set_multicast_hops_v6(options.ttl.into()).map_err(refuse("set the hop limit of"))?;
-            socket.set_tclass_v6(tos).map_err(refuse("set the DSCP of"))?;
-        }
+        send_through(&socket, interface, local, options).map_err(|(step, error)| refuse(step)(error))?;
         // Who sends in time drops a packet rather than wait behind a full queue.
         socket.set_nonblocking(true).map_err(refuse("open"))?;
         Ok(Self { socket: socket.into(), interface: interface.clone() })
@@ -231,7 +211,43 @@ impl AsFd for MulticastSender {
     }
 }
 
-fn new_socket(family: SocketAddr) -> io::Result<Socket> {
+/// Makes what `socket` sends to groups leave by `interface`, and come back to this host too; says which step failed.
+pub(crate) fn send_through(
+    socket: &Socket,
+    interface: &Interface,
+    local: SocketAddr,
+    options: SendOptions,
+) -> Result<(), (&'static str, io::Error)> {
+    let tos = u32::from(options.dscp & 63) << 2;
+    let step = |step| move |error| (step, error);
+    if local.is_ipv4() {
+        let request = libc::ip_mreqn {
+            imr_multiaddr: libc::in_addr { s_addr: 0 },
+            imr_address: libc::in_addr { s_addr: 0 },
+            imr_ifindex: interface.index as i32,
+        };
+        socket::set_option(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
+            .map_err(step("send from"))?;
+        socket.set_multicast_loop_v4(true).map_err(step("loop back"))?;
+        socket.set_multicast_ttl_v4(options.ttl.into()).map_err(step("set the TTL of"))?;
+        socket.set_tos_v4(tos).map_err(step("set the DSCP of"))
+    } else {
+        socket.set_multicast_if_v6(interface.index).map_err(step("send from"))?;
+        socket.set_multicast_loop_v6(true).map_err(step("loop back"))?;
+        socket.set_multicast_hops_v6(options.ttl.into()).map_err(step("set the hop limit of"))?;
+        socket.set_tclass_v6(tos).map_err(step("set the DSCP of"))
+    }
+}
+
+/// The address of `interface` to bind to.
+pub(crate) fn local_address(interface: &Interface, family: IpAddr, port: u16) -> Result<SocketAddr, InterfaceError> {
+    Ok(match interface.address(family)? {
+        IpAddr::V4(address) => SocketAddr::new(address.into(), port),
+        IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, scope(address, interface)).into(),
+    })
+}
+
+pub(crate) fn new_socket(family: SocketAddr) -> io::Result<Socket> {
     Socket::new(Domain::for_address(family), Type::DGRAM, Some(Protocol::UDP))
 }
 
@@ -256,7 +272,7 @@ fn scoped(group: SocketAddr, interface: &Interface) -> Result<SocketAddr, Multic
 }
 
 /// IPv6 groups of link or interface scope are only complete with the interface.
-fn with_scope(group: SocketAddr, interface: &Interface) -> SocketAddr {
+pub(crate) fn with_scope(group: SocketAddr, interface: &Interface) -> SocketAddr {
     match group {
         SocketAddr::V6(v6) if v6.scope_id() == 0 => {
             SocketAddrV6::new(*v6.ip(), v6.port(), v6.flowinfo(), interface.index).into()
@@ -269,14 +285,19 @@ fn scope(address: Ipv6Addr, interface: &Interface) -> u32 {
     if address.is_unicast_link_local() { interface.index } else { 0 }
 }
 
-fn bind_error(address: SocketAddr, interface: &Interface, error: io::Error) -> MulticastError {
+pub(crate) fn bind_error(address: SocketAddr, interface: &Interface, error: io::Error) -> MulticastError {
     match error.kind() {
         io::ErrorKind::AddrInUse => MulticastError::PortInUse { port: address.port() },
         _ => refused("bind to", address, interface, error),
     }
 }
 
-fn refused(step: &'static str, address: SocketAddr, interface: &Interface, source: io::Error) -> MulticastError {
+pub(crate) fn refused(
+    step: &'static str,
+    address: SocketAddr,
+    interface: &Interface,
+    source: io::Error,
+) -> MulticastError {
     MulticastError::Refused { step, address, interface: interface.name.clone(), source }
 }
 

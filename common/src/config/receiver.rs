@@ -30,6 +30,10 @@ pub struct ReceiverConfig {
     pub trim_us: i32,
     /// How the rate is fitted to the DAC's.
     pub quality: Quality,
+    /// How packets come.
+    pub delivery: Delivery,
+    /// Share of multicast that is lost above which packets are had by unicast, 0 to 1.
+    pub unicast_above_loss: Option<f64>,
     /// Where the sound goes.
     pub output: OutputConfig,
     /// What happens when there is nothing to play.
@@ -69,6 +73,18 @@ pub enum HubConfig {
     None,
     /// The hub at this base URL, `http://HOST:PORT` with no slash at its end.
     Url(String),
+}
+
+/// How a stream's packets come to a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// By multicast, and by unicast while that does not work.
+    #[default]
+    Auto,
+    /// By multicast alone.
+    Multicast,
+    /// By unicast, whatever is heard by multicast.
+    Unicast,
 }
 
 /// How a receiver fits the stream's rate to its DAC's.
@@ -186,6 +202,8 @@ fn read_receiver(top: &mut Section<'_>) -> Option<ReceiverConfig> {
         volume_db: top.get("volume_db", number(-100.0..=0.0)),
         trim_us: top.get("trim_us", integer(-1_000_000..=1_000_000)).unwrap_or(0),
         quality: top.get("quality", quality).unwrap_or_default(),
+        delivery: top.get("delivery", delivery).unwrap_or_default(),
+        unicast_above_loss: top.get("unicast_above_loss", number(0.0..=1.0)),
         output: top.section("output", "[output]", read_output).unwrap_or_default(),
         idle: top.section("idle", "[idle]", read_idle).unwrap_or_default(),
         amplifier: top.section("amplifier", "[amplifier]", read_amplifier).flatten(),
@@ -227,6 +245,16 @@ fn hub(value: &section::Value<'_>) -> Result<HubConfig, String> {
         Some(authority) => Ok(HubConfig::Url(format!("http://{authority}"))),
         None => Err(format!("\"{typed}\" is no hub; write \"auto\", \"none\" or \"http://HOST:PORT\"")),
     }
+}
+
+fn delivery(value: &section::Value<'_>) -> Result<Delivery, String> {
+    let typed = text(value)?;
+    Ok(match typed.as_str() {
+        "auto" => Delivery::Auto,
+        "multicast" => Delivery::Multicast,
+        "unicast" => Delivery::Unicast,
+        _ => return Err(format!("unknown \"{typed}\"; {}", suggestion(&typed, &["auto", "multicast", "unicast"]))),
+    })
 }
 
 fn quality(value: &section::Value<'_>) -> Result<Quality, String> {

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::section::{self, Section, flag, integer, label, parsed, path, read_file, suggestion, text};
+use super::section::{self, Section, flag, integer, label, number, parsed, path, read_file, suggestion, text};
 pub use super::source::{ReplayGain, RtpFrom, Signal, SourceConfig};
 use super::{ConfigError, DEFAULT_CLOCK_PORT, DEFAULT_HTTP_PORT, source};
+use crate::fec::Matrix;
 use crate::format::{Depth, Format};
 
 /// Default RTP port (RFC 3551 section 8).
@@ -22,12 +23,22 @@ const DEFAULT_SILENCE_DB: f64 = -70.0;
 pub struct SenderConfig {
     /// Network interface to send on; nothing means that of the default route, or loopback when there is none.
     pub interface: Option<String>,
+    /// The address of that interface to send from and to announce; nothing means its first one.
+    pub address: Option<Ipv4Addr>,
+    /// From this text follow the identities of all streams, so that another sender with the same text can stand in;
+    /// nothing means identities of this sender's own, kept in its state directory.
+    pub identity: Option<String>,
     /// From a frame's timestamp to the instant at which it sounds, in milliseconds.
     pub playout_delay_ms: u32,
     /// State directory as configured; see [`super::state_dir`].
     pub state_dir: Option<PathBuf>,
     /// UDP port of the clock server; 0 means any that is free.
     pub clock_port: u16,
+    /// UDP port at which rooms ask for lost packets, 0 means any that is free; nothing means the default one, or any
+    /// other when it is taken.
+    pub repair_port: Option<u16>,
+    /// How many rooms that do not hear multicast are served by unicast, at most.
+    pub unicast_rooms: u32,
     /// Time to live of audio and reports; how many routers multicast may pass.
     pub ttl: u8,
     /// Where the web page and the API listen.
@@ -75,6 +86,8 @@ pub struct StreamConfig {
     pub idle_after_s: u32,
     /// Level up to which sound is silence, in dB of full scale.
     pub silence_db: f64,
+    /// Parity that is sent beside it, if any.
+    pub fec: Option<Matrix>,
     /// Where its audio comes from.
     pub source: SourceConfig,
 }
@@ -91,6 +104,7 @@ impl StreamConfig {
             enabled: true,
             idle_after_s: DEFAULT_IDLE_S,
             silence_db: DEFAULT_SILENCE_DB,
+            fec: None,
             source,
         }
     }
@@ -100,9 +114,13 @@ impl Default for SenderConfig {
     fn default() -> Self {
         SenderConfig {
             interface: None,
+            address: None,
+            identity: None,
             playout_delay_ms: 250,
             state_dir: None,
             clock_port: DEFAULT_CLOCK_PORT,
+            repair_port: None,
+            unicast_rooms: 16,
             ttl: 16,
             http_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_HTTP_PORT),
             http_reading_open: true,
@@ -124,9 +142,13 @@ impl SenderConfig {
 fn read_sender(top: &mut Section<'_>) -> Option<SenderConfig> {
     let default = SenderConfig::default();
     let interface = top.get("interface", label(15));
+    let address = top.get("address", host_address);
+    let identity = top.get("identity", label(64));
     let playout_delay_ms = top.get("playout_delay_ms", integer(20..=5_000));
     let state_dir = top.get("state_dir", path);
     let clock_port = top.get("clock_port", integer(0..=65_535));
+    let repair_port = top.get("repair_port", integer(0..=65_535));
+    let unicast_rooms = top.get("unicast_rooms", integer(0..=1_000));
     let ttl = top.get("ttl", integer(1..=255));
     let http = top.section("http", "[http]", |http| {
         (http.get("listen", listen_address), http.get("reading", reading), http.get("names", names))
@@ -147,9 +169,13 @@ fn read_sender(top: &mut Section<'_>) -> Option<SenderConfig> {
     check_mixes(top, &streams);
     Some(SenderConfig {
         interface,
+        address,
+        identity,
         playout_delay_ms: playout_delay_ms.unwrap_or(default.playout_delay_ms),
         state_dir,
         clock_port: clock_port.unwrap_or(default.clock_port),
+        repair_port,
+        unicast_rooms: unicast_rooms.unwrap_or(default.unicast_rooms),
         ttl: ttl.unwrap_or(default.ttl),
         http_listen: http_listen.unwrap_or(default.http_listen),
         http_reading_open: reading_open.unwrap_or(default.http_reading_open),
@@ -172,8 +198,9 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
     let group = section.get("group", group_address);
     let port = section.get("port", rtp_port).unwrap_or(DEFAULT_RTP_PORT);
     let enabled = section.get("enabled", flag).unwrap_or(true);
+    let fec = section.section("fec", "fec", read_fec).flatten();
     let idle_after_s = section.get("idle_after_s", integer(1..=86_400)).unwrap_or(DEFAULT_IDLE_S);
-    let silence_db = section.get("silence_db", section::number(-120.0..=-20.0)).unwrap_or(DEFAULT_SILENCE_DB);
+    let silence_db = section.get("silence_db", number(-120.0..=-20.0)).unwrap_or(DEFAULT_SILENCE_DB);
     let source = section.section("source", "source", |section| source::read(section, format));
     Some(StreamConfig {
         name: name.unwrap_or_else(|| capitalised(&id)),
@@ -184,8 +211,20 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
         enabled,
         idle_after_s,
         silence_db,
+        fec,
         source: source.unwrap_or(Some(SourceConfig::Demo))?,
     })
+}
+
+/// `fec = { columns = 10, rows = 4 }`
+fn read_fec(section: &mut Section<'_>) -> Option<Matrix> {
+    let columns = section.require("columns", "how long a burst of losses may be, in packets", integer(1..=20))?;
+    let rows = section.require("rows", "for how many packets there is one of parity", integer(4..=20))?;
+    let matrix = Matrix::new(columns, rows);
+    if matrix.is_none() {
+        section.problem_at("rows", "columns times rows must be at most 100 (SMPTE 2022-1)");
+    }
+    matrix
 }
 
 /// `reading = "open"` or `"closed"`.
@@ -277,6 +316,13 @@ fn wire_format(value: &section::Value<'_>) -> Result<Format, String> {
         }
         _ => Ok(format),
     }
+}
+
+fn host_address(value: &section::Value<'_>) -> Result<Ipv4Addr, String> {
+    let typed = text(value)?;
+    let address: Option<Ipv4Addr> = typed.parse().ok();
+    let fit = |address: &Ipv4Addr| !address.is_multicast() && !address.is_unspecified() && !address.is_broadcast();
+    address.filter(fit).ok_or_else(|| format!("\"{typed}\" is no IPv4 address of a host; write one as 10.0.0.5"))
 }
 
 fn group_address(value: &section::Value<'_>) -> Result<Ipv4Addr, String> {

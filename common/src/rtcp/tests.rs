@@ -45,6 +45,22 @@ fn reads_what_it_writes() {
 }
 
 #[test]
+fn a_request_has_the_golden_bytes_and_is_read_back() {
+    let mut out = [0; 2048];
+    let len = write_nack(0x5566_7788, REPORT.ssrc, "rx@10.77.0.2", &[1_112, 1_113, 1_115], &mut out).unwrap();
+    let empty_report = "80c90001 55667788";
+    assert_eq!(out[..len], [bytes(empty_report), bytes(RR_SDES_NACK)[32..].to_vec()].concat());
+    // Numbers of a whole burst, across the end of the 16 bits.
+    let burst: Vec<u16> = (0..MOST_MISSING as u16 + 9).map(|i| 65_500_u16.wrapping_add(i)).collect();
+    let len = write_nack(1, 2, "room", &burst, &mut out).unwrap();
+    let items = parse(&out[..len]).unwrap();
+    let Some(Item::Nack { reporter: 1, media: 2, sequences }) = items.last() else { panic!("{items:?}") };
+    let mut expected = burst[..MOST_MISSING].to_vec();
+    expected.sort_unstable();
+    assert_eq!(*sequences, expected);
+}
+
+#[test]
 fn reads_strangers() {
     let reporter = 0x5566_7788;
     let cname = Item::Cname { ssrc: reporter, name: "rx@10.77.0.2".into() };
@@ -57,7 +73,8 @@ fn reads_strangers() {
         last_report: 0xc3de_8bb4,
         delay_since_last_report: 0x0ccc,
     };
-    assert_eq!(parse(&bytes(RR_SDES_NACK)).unwrap(), [Item::ReportBlock { reporter, block }, cname.clone()]);
+    let nack = Item::Nack { reporter, media: REPORT.ssrc, sequences: vec![1_112, 1_113, 1_115] };
+    assert_eq!(parse(&bytes(RR_SDES_NACK)).unwrap(), [Item::ReportBlock { reporter, block }, cname.clone(), nack]);
     let reference = Item::ReferenceTime { ssrc: reporter, ntp: REPORT.ntp };
     assert_eq!(parse(&bytes(RR_SDES_RRTR)).unwrap(), [cname, reference]);
 }

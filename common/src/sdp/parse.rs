@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::Media;
 
-use super::{MAX_LEN, Origin, ReferenceClock, Session};
+use super::{Fec, MAX_LEN, Origin, ReferenceClock, Repair, Session};
+use crate::fec::Matrix;
 use crate::format::{Depth, Format};
 
 /// Why a description is none of a stream that we could play.
@@ -59,6 +60,8 @@ impl Session {
             source: attributes.first("source-filter").and_then(source_filter),
             stream_id: attributes.first("x-unisono-id").map(str::to_owned),
             playout_delay_ms: attributes.first("x-unisono-delay").and_then(|value| value.parse().ok()),
+            repair: attributes.first("x-unisono-repair").and_then(repair),
+            fec: attributes.first("x-unisono-fec").and_then(fec),
         })
     }
 }
@@ -183,4 +186,34 @@ fn source_filter(value: &str) -> Option<IpAddr> {
     let fields: Vec<&str> = value.split_whitespace().collect();
     let ["incl", "IN", _, _, source] = fields[..] else { return None };
     source.parse().ok()
+}
+
+/// Of version 1, with all that it takes to ask; else nothing is asked for.
+fn repair(value: &str) -> Option<Repair> {
+    let pairs = of_version(value, Repair::VERSION)?;
+    let value_of = |key: &str| value_of(pairs, key);
+    let group: SocketAddr = value_of("rtx")?.parse().ok()?;
+    let requests: SocketAddr = value_of("nack")?.parse().ok()?;
+    let payload_type = value_of("pt")?.parse().ok().filter(|payload_type| *payload_type < 128)?;
+    let ssrc = value_of("ssrc")?.parse().ok()?;
+    let usable = group.ip().is_multicast() && !requests.ip().is_multicast() && requests.port() != 0;
+    usable.then_some(Repair { requests, group, payload_type, ssrc })
+}
+
+fn fec(value: &str) -> Option<Fec> {
+    let pairs = of_version(value, Fec::VERSION)?;
+    let group: SocketAddr = value_of(pairs, "group")?.parse().ok()?;
+    let matrix = Matrix::new(value_of(pairs, "columns")?.parse().ok()?, value_of(pairs, "rows")?.parse().ok()?)?;
+    group.ip().is_multicast().then_some(Fec { group, matrix })
+}
+
+/// What stands behind the version of an attribute of ours, if that is the one.
+fn of_version(value: &str, expected: u32) -> Option<&str> {
+    let (version, pairs) = value.split_once(' ')?;
+    (version.parse() == Ok(expected)).then_some(pairs)
+}
+
+/// The value of `key` in `key=value key=value ...`.
+fn value_of<'a>(pairs: &'a str, key: &str) -> Option<&'a str> {
+    pairs.split_whitespace().find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
 }

@@ -25,6 +25,7 @@ const GOLDEN: &str = concat!(
     "\n",
     "a=x-unisono-id:living-room\n",
     "a=x-unisono-delay:250\n",
+    "a=x-unisono-repair:1 nack=10.77.0.1:7681 rtx=239.77.9.8:5004 pt=97 ssrc=287454020\n",
 );
 
 fn session() -> Session {
@@ -47,6 +48,46 @@ fn session() -> Session {
         source: None,
         stream_id: Some("living-room".into()),
         playout_delay_ms: Some(250),
+        repair: Some(Repair {
+            requests: "10.77.0.1:7681".parse().unwrap(),
+            group: "239.77.9.8:5004".parse().unwrap(),
+            payload_type: 97,
+            ssrc: 0x1122_3344,
+        }),
+        fec: None,
+    }
+}
+
+#[test]
+fn parity_is_announced_and_read_back() {
+    let fec = Fec { group: "239.77.9.9:5006".parse().unwrap(), matrix: Matrix { columns: 10, rows: 4 } };
+    let with = Session { fec: Some(fec), ..session() };
+    assert!(with.to_string().ends_with("a=x-unisono-fec:1 group=239.77.9.9:5006 columns=10 rows=4\n"));
+    assert_eq!(Session::parse(with.to_string().as_bytes()), Ok(with));
+    for wrong in ["1 group=10.0.0.1:5006 columns=10 rows=4", "1 group=239.77.9.9:5006 columns=10 rows=40", "2 x=1"] {
+        let text = format!("{GOLDEN}a=x-unisono-fec:{wrong}\n");
+        assert_eq!(Session::parse(text.as_bytes()).unwrap().fec, None, "{wrong}");
+    }
+}
+
+#[test]
+fn repair_of_another_version_or_without_an_address_is_left_alone() {
+    let repair = |value: &str| {
+        let golden = "1 nack=10.77.0.1:7681 rtx=239.77.9.8:5004 pt=97 ssrc=287454020";
+        Session::parse(GOLDEN.replace(golden, value).as_bytes()).unwrap().repair
+    };
+    assert_eq!(repair("1 news=7 pt=97 ssrc=287454020 rtx=239.77.9.8:5004 nack=10.77.0.1:7681 more"), session().repair);
+    for wrong in [
+        "2 nack=10.77.0.1:7681 rtx=239.77.9.8:5004 pt=97 ssrc=287454020",
+        "1 nack=10.77.0.1:7681 pt=97 ssrc=287454020",
+        "1 nack=10.77.0.1:7681 rtx=239.77.9.8:5004 pt=97",
+        "1 nack=239.77.0.1:7681 rtx=239.77.9.8:5004 pt=97 ssrc=287454020",
+        "1 nack=10.77.0.1:7681 rtx=10.77.0.9:5004 pt=97 ssrc=1",
+        "1 nack=10.77.0.1:7681 rtx=239.77.9.8:5004 pt=200 ssrc=1",
+        "1",
+        "x",
+    ] {
+        assert_eq!(repair(wrong), None, "{wrong}");
     }
 }
 

@@ -105,7 +105,7 @@ fn a_misspelt_key_is_named_with_its_line_and_the_nearest_known_one() {
     );
     assert_eq!(
         complaint("wombat = 1"),
-        "sender.toml:1: unknown key \"wombat\"; it can be interface, playout_delay_ms, state_dir, clock_port, ttl, http, hub, streams"
+        "sender.toml:1: unknown key \"wombat\"; it can be interface, address, identity, playout_delay_ms, state_dir, clock_port, repair_port, unicast_rooms, ttl, http, hub, streams"
     );
 }
 
