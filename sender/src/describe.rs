@@ -3,9 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use unisono_common::config::sender::StreamConfig;
-use unisono_common::identity::{StreamIdentity, multicast_group};
-use unisono_common::sdp::{Origin, ReferenceClock, Session};
+use unisono_common::identity::{StreamIdentity, multicast_group, session_id_of};
+use unisono_common::rtx;
+use unisono_common::sdp::{Fec, Origin, ReferenceClock, Repair, Session};
 use unisono_common::time::direct_offset_ntp;
+
+/// Columns of parity have the port two above the stream's, rows the one four above (SMPTE 2022-1 section 7.1); answers the
+/// next even one.
+const FEC_PORTS: u16 = 2;
+const REPAIR_PORTS: u16 = 6;
 
 /// What all streams of a sender have in common.
 #[derive(Clone, Copy, Debug)]
@@ -18,11 +24,39 @@ pub struct Host {
     pub ttl: u8,
     /// From a frame's timestamp to its sound.
     pub playout_delay_ms: u32,
+    /// Where rooms ask for lost packets.
+    pub repair: SocketAddr,
+}
+
+/// Where the packets of a stream go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// The stream.
+    pub media: SocketAddrV4,
+    /// Packets that are sent again to all rooms.
+    pub repair: SocketAddrV4,
+    /// Parity, where there is any.
+    pub fec: Option<SocketAddrV4>,
+}
+
+impl Groups {
+    /// Their addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + use<> {
+        [Some(self.media), Some(self.repair), self.fec].into_iter().flatten().map(|group| *group.ip())
+    }
 }
 
 /// The groups of all streams, in their order: as configured, else by the stream's id, none twice.
-pub fn groups(streams: &[StreamConfig]) -> Vec<SocketAddrV4> {
-    let mut taken: Vec<Ipv4Addr> = streams.iter().filter_map(|stream| stream.group).collect();
+pub fn groups(streams: &[StreamConfig]) -> Vec<Groups> {
+    groups_among(streams, streams.iter().filter_map(|stream| stream.group).collect())
+}
+
+/// The groups of one more stream, none of which is among those that are `taken`.
+pub fn groups_beside(stream: &StreamConfig, taken: Vec<Ipv4Addr>) -> Groups {
+    groups_among(std::slice::from_ref(stream), taken)[0]
+}
+
+fn groups_among(streams: &[StreamConfig], mut taken: Vec<Ipv4Addr>) -> Vec<Groups> {
     let pick = |stream: &StreamConfig| {
         let group = stream.group.unwrap_or_else(|| {
             let group = multicast_group(&stream.id, &taken);
@@ -31,11 +65,23 @@ pub fn groups(streams: &[StreamConfig]) -> Vec<SocketAddrV4> {
         });
         SocketAddrV4::new(group, stream.port)
     };
-    streams.iter().map(pick).collect()
+    let media: Vec<SocketAddrV4> = streams.iter().map(pick).collect();
+    let mut beside = |stream: &StreamConfig, what: &str, ports: u16| {
+        let group = multicast_group(&format!("{}/{what}", stream.id), &taken);
+        taken.push(group);
+        // A port of its own too: a socket that is bound to a port alone hears every group that its host has joined.
+        SocketAddrV4::new(group, stream.port.checked_add(ports).unwrap_or(stream.port - ports))
+    };
+    let complete = |(stream, media): (&StreamConfig, SocketAddrV4)| Groups {
+        media,
+        repair: beside(stream, "repair", REPAIR_PORTS),
+        fec: stream.fec.map(|_| beside(stream, "fec", FEC_PORTS)),
+    };
+    streams.iter().zip(media).map(complete).collect()
 }
 
 /// The description of a stream.
-pub fn session(stream: &StreamConfig, group: SocketAddrV4, host: &Host, identity: &StreamIdentity) -> Session {
+pub fn session(stream: &StreamConfig, groups: &Groups, host: &Host, identity: &StreamIdentity) -> Session {
     Session {
         origin: Origin {
             username: "-".to_owned(),
@@ -44,9 +90,9 @@ pub fn session(stream: &StreamConfig, group: SocketAddrV4, host: &Host, identity
             address: host.address.to_string(),
         },
         name: stream.name.clone(),
-        address: IpAddr::V4(*group.ip()),
+        address: IpAddr::V4(*groups.media.ip()),
         ttl: Some(host.ttl),
-        port: group.port(),
+        port: groups.media.port(),
         payload_type: stream.format.payload_type(),
         format: stream.format,
         packet_frames: Some(stream.format.packet_frames()),
@@ -55,6 +101,13 @@ pub fn session(stream: &StreamConfig, group: SocketAddrV4, host: &Host, identity
         source: None,
         stream_id: Some(stream.id.clone()),
         playout_delay_ms: Some(host.playout_delay_ms),
+        repair: Some(Repair {
+            requests: host.repair,
+            group: SocketAddr::V4(groups.repair),
+            payload_type: rtx::PAYLOAD_TYPE,
+            ssrc: identity.ssrc,
+        }),
+        fec: groups.fec.zip(stream.fec).map(|(group, matrix)| Fec { group: SocketAddr::V4(group), matrix }),
     }
 }
 
@@ -63,7 +116,20 @@ pub fn session(stream: &StreamConfig, group: SocketAddrV4, host: &Host, identity
 ///
 /// Peers know a session by its whole origin line, so a changed description is a new session, with a new id; announced
 /// under the old one, or without deleting the old one, it would play twice.
-pub fn settle(identity: &mut StreamIdentity, describe: impl Fn(&StreamIdentity) -> Session) -> Option<String> {
+///
+/// A `derived` identity has no history: its session id follows from the description itself.
+pub fn settle(
+    identity: &mut StreamIdentity,
+    derived: bool,
+    describe: impl Fn(&StreamIdentity) -> Session,
+) -> Option<String> {
+    if derived {
+        let session_id = 0;
+        identity.session_id = session_id_of(&describe(&StreamIdentity { session_id, ..identity.clone() }).to_string());
+        let now = describe(identity).to_string();
+        let before = std::mem::replace(&mut identity.announced, now);
+        return Some(before).filter(|before| !before.is_empty() && *before != identity.announced);
+    }
     let same = describe(identity).to_string();
     if identity.announced == same {
         return None;

@@ -18,6 +18,7 @@
 //! - [`live`]: streams put on air, changed and taken off while the others play on;
 //! - [`paging`]: a file that rooms play over their music, in step;
 //! - [`announce`], [`report`], and [`teller`], which runs them: SAP and RTCP;
+//! - [`repair`]: packets that rooms have lost, sent again;
 //! - [`streams`]: the streams as the API and the page see them;
 //! - [`hub`]: keeps the [`house`] (rooms, what they play and how loud) in its [`store`], and its rooms' links;
 //! - [`api`]: the hub over HTTP, for pages, programs and rooms;
@@ -43,6 +44,7 @@ pub mod mixdown;
 pub mod pace;
 pub mod packetize;
 pub mod paging;
+pub mod repair;
 pub mod report;
 pub mod service;
 pub mod source;

@@ -7,7 +7,6 @@ mod page;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -24,9 +23,10 @@ use unisono_host::state::{StateDir, StateError};
 use unisono_host::{clock, random};
 use utoipa::ToSchema;
 
-use crate::describe::{self, Host};
+use crate::describe::{self, Groups, Host};
 use crate::library::Library;
 use crate::mixdown::{Mixdown, Rules};
+use crate::repair::RepairServer;
 use crate::report::Reporter;
 use crate::service::StartError;
 use crate::source::{self, SourceStatus};
@@ -89,6 +89,7 @@ struct Inner {
     clock: MediaClock,
     /// The packets end before the goodbyes.
     transmitter: Transmitter,
+    repair: RepairServer,
     teller: Teller,
 }
 
@@ -105,7 +106,7 @@ pub(crate) struct Network {
 #[derive(Debug)]
 struct Entry {
     config: StreamConfig,
-    group: SocketAddrV4,
+    groups: Groups,
     stream: Arc<Stream>,
     socket: Option<Arc<MulticastSender>>,
 }
@@ -128,6 +129,7 @@ impl Live {
         network: Network,
         streams: Streams,
         transmitter: Transmitter,
+        repair: RepairServer,
         teller: Teller,
         clock: MediaClock,
     ) -> Result<Self, StartError> {
@@ -141,12 +143,13 @@ impl Live {
             keys,
             last_key: 0,
             clock,
-            teller,
             transmitter,
+            repair,
+            teller,
         };
         let mut opened = Vec::new();
-        for (stream, group) in config.streams.iter().zip(describe::groups(&config.streams)) {
-            opened.push(inner.open(stream, group)?);
+        for (stream, groups) in config.streams.iter().zip(describe::groups(&config.streams)) {
+            opened.push(inner.open(stream, groups)?);
         }
         for stream in opened {
             inner.put(stream)?;
@@ -186,8 +189,8 @@ impl Inner {
         for entry in std::mem::take(&mut self.entries) {
             let now = wanted.iter().find(|(stream, _)| stream.id == entry.config.id);
             match now {
-                Some((stream, group)) if **stream == entry.config && *group == entry.group => self.entries.push(entry),
-                Some((stream, group)) if same_on_the_network(stream, *group, &entry) => {
+                Some((stream, groups)) if **stream == entry.config && *groups == entry.groups => self.entries.push(entry),
+                Some((stream, groups)) if same_on_the_network(stream, groups, &entry) => {
                     applied.changed.push(entry.config.id.clone());
                     let id = entry.config.id.clone();
                     if let Err(error) = self.change_source(entry, stream) {
@@ -201,7 +204,7 @@ impl Inner {
                 }
             }
         }
-        for (stream, group) in wanted {
+        for (stream, groups) in wanted {
             let there = self.entries.iter().any(|entry| entry.config.id == stream.id);
             let known = applied.changed.contains(&stream.id);
             if there {
@@ -210,7 +213,7 @@ impl Inner {
             if !known {
                 applied.added.push(stream.id.clone());
             }
-            if let Err(error) = self.open(stream, group).and_then(|opened| self.put(opened)) {
+            if let Err(error) = self.open(stream, groups).and_then(|opened| self.put(opened)) {
                 applied.failed.push(error.to_string());
             }
         }
@@ -221,29 +224,33 @@ impl Inner {
     }
 
     /// Opens everything that a stream needs; nothing is sent yet.
-    fn open(&mut self, config: &StreamConfig, group: SocketAddrV4) -> Result<Opened, StartError> {
+    fn open(&mut self, config: &StreamConfig, groups: Groups) -> Result<Opened, StartError> {
         let network = |error| StartError::Network { id: config.id.clone(), error };
         if !config.enabled {
             let stream = Arc::new(described(config, None));
-            let entry = Entry { config: config.clone(), group, stream, socket: None };
+            let entry = Entry { config: config.clone(), groups, stream, socket: None };
             return Ok(Opened { entry, feed: None, reporter: None, outdated: None, identity: None });
         }
         let Network { interface, host, state, .. } = &self.network;
-        let options = SendOptions { source_port: group.port(), ttl: host.ttl, dscp: DSCP };
+        let options = SendOptions { source_port: groups.media.port(), ttl: host.ttl, dscp: DSCP };
         let socket = Arc::new(MulticastSender::open(interface, multicast::IPV4, options).map_err(network)?);
         let file = format!("streams/{}.toml", config.id);
         let mut identity = known_identity(&file, state)?;
-        let describe = |identity: &StreamIdentity| describe::session(config, group, host, identity);
-        let outdated = describe::settle(&mut identity, describe);
+        if let Some(text) = &self.config.identity {
+            let announced = std::mem::take(&mut identity.announced);
+            identity = StreamIdentity { announced, ..StreamIdentity::derived(text, &config.id) };
+        }
+        let describe = |identity: &StreamIdentity| describe::session(config, &groups, host, identity);
+        let outdated = describe::settle(&mut identity, self.config.identity.is_some(), describe);
         let encoded = identity.encode()?;
-        let address = Address { group, ssrc: identity.ssrc, sdp: identity.announced };
+        let address = Address { group: groups.media, ssrc: identity.ssrc, sdp: identity.announced };
         let (on_air, feed) = self.feed(config, address)?;
         let stream = Arc::new(described(config, Some(on_air)));
         let Network { interface, host, .. } = &self.network;
         let reporter =
-            Reporter::open(stream.clone(), group, interface, host.address, host.ttl, DSCP).map_err(network)?;
+            Reporter::open(stream.clone(), groups.media, interface, host.address, host.ttl, DSCP).map_err(network)?;
         Ok(Opened {
-            entry: Entry { config: config.clone(), group, stream, socket: Some(socket) },
+            entry: Entry { config: config.clone(), groups, stream, socket: Some(socket) },
             feed: Some(feed),
             reporter: Some(reporter),
             outdated,
@@ -282,7 +289,10 @@ impl Inner {
         let StreamConfig { id, name, format, .. } = &entry.config;
         info!(id, name, %format, enabled = entry.config.enabled, "stream");
         if let Some(feed) = feed {
-            let outgoing = self.outgoing(&entry, feed);
+            let mut outgoing = self.outgoing(&entry, feed);
+            let playout_delay_ms = self.network.host.playout_delay_ms;
+            let on_air = entry.stream.on_air.as_ref();
+            outgoing.copies = on_air.map(|on_air| self.repair.begin(&entry.config, &entry.groups, on_air, playout_delay_ms));
             self.transmitter.put(outgoing);
         }
         self.entries.push(entry);
@@ -296,7 +306,7 @@ impl Inner {
     fn outgoing(&mut self, entry: &Entry, feed: Feed) -> Outgoing {
         let rank = if let SourceConfig::Mix { .. } = entry.config.source { 1 } else { 0 };
         let (stream, socket) = (entry.stream.clone(), entry.socket.clone());
-        Outgoing { key: self.key(&entry.config.id), rank, stream, feed, socket, from_frame: i64::MIN }
+        Outgoing { key: self.key(&entry.config.id), rank, stream, feed, socket, from_frame: i64::MIN, copies: None }
     }
 
     /// Another source for a stream that otherwise stays what it is.
@@ -311,13 +321,16 @@ impl Inner {
         }) else {
             return Ok(self.entries.push(Entry { config: config.clone(), ..entry }));
         };
-        let (on_air, feed) = match self.feed(config, address) {
+        let (mut on_air, feed) = match self.feed(config, address) {
             Ok(ready) => ready,
             Err(error) => {
                 self.take_off(entry);
                 return Err(error);
             }
         };
+        if let Some(before) = &entry.stream.on_air {
+            on_air.repair = Arc::clone(&before.repair);
+        }
         on_air.switch(entry.stream.on_air.as_ref().is_none_or(OnAir::is_on));
         entry.config = config.clone();
         entry.stream = Arc::new(described(config, Some(on_air)));
@@ -325,7 +338,7 @@ impl Inner {
         self.transmitter.put(outgoing);
         self.transmitter.settle();
         let Network { interface, host, .. } = &self.network;
-        let reporter = Reporter::open(entry.stream.clone(), entry.group, interface, host.address, host.ttl, DSCP);
+        let reporter = Reporter::open(entry.stream.clone(), entry.groups.media, interface, host.address, host.ttl, DSCP);
         match reporter {
             Ok(reporter) => self.teller.begin(reporter),
             Err(error) => warn!(stream = config.id, "no reports: {error}"),
@@ -374,10 +387,10 @@ fn described(config: &StreamConfig, on_air: Option<OnAir>) -> Stream {
 }
 
 /// Whether a stream changes in nothing that its receivers can see.
-fn same_on_the_network(config: &StreamConfig, group: SocketAddrV4, entry: &Entry) -> bool {
+fn same_on_the_network(config: &StreamConfig, groups: &Groups, entry: &Entry) -> bool {
     let before = &entry.config;
     let same = (&config.name, config.format, config.enabled) == (&before.name, before.format, before.enabled);
-    same && group == entry.group
+    same && config.fec == before.fec && *groups == entry.groups
 }
 
 fn wait_for_end(source: &SourceStatus) {
@@ -400,9 +413,13 @@ fn known_identity(file: &str, state: &StateDir) -> Result<StreamIdentity, StateE
 fn settings_changed(before: &SenderConfig, after: &SenderConfig) -> Vec<String> {
     let differs = [
         ("interface", before.interface != after.interface),
+        ("address", before.address != after.address),
+        ("identity", before.identity != after.identity),
         ("playout_delay_ms", before.playout_delay_ms != after.playout_delay_ms),
         ("state_dir", before.state_dir != after.state_dir),
         ("clock_port", before.clock_port != after.clock_port),
+        ("repair_port", before.repair_port != after.repair_port),
+        ("unicast_rooms", before.unicast_rooms != after.unicast_rooms),
         ("ttl", before.ttl != after.ttl),
         ("[http] listen", before.http_listen != after.http_listen),
         ("[http] reading", before.http_reading_open != after.http_reading_open),

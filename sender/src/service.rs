@@ -11,13 +11,14 @@ use unisono_common::config::sender::{SenderConfig, SourceConfig, StreamConfig};
 use unisono_common::identity::IdentityError;
 use unisono_host::clock;
 use unisono_host::interface::{Interface, InterfaceError};
-use unisono_host::multicast::MulticastError;
+use unisono_host::multicast::{self, MulticastError, SendOptions};
 use unisono_host::state::{StateDir, StateError};
 
 use crate::announce::Announcer;
 use crate::describe::Host;
 use crate::library::{Librarian, Library};
-use crate::live::{Live, Network};
+use crate::live::{DSCP, Live, Network};
+use crate::repair::{RepairServer, RepairSocket};
 use crate::source::SourceError;
 use crate::streams::Streams;
 use crate::teller::Teller;
@@ -74,6 +75,9 @@ pub enum StartError {
         /// Why.
         error: MulticastError,
     },
+    /// The repair port can't be had.
+    #[error("repair port: {0}; set repair_port")]
+    Repair(MulticastError),
     /// The announcements' sockets can't be had.
     #[error("announcements: {0}")]
     Announcements(MulticastError),
@@ -97,22 +101,36 @@ impl Service {
             Some(name) => Interface::by_name(name)?,
             None => Interface::pick()?,
         };
+        // What is bound to the interface is bound to this address of it.
+        let interface = Interface { ipv4: config.address.or(interface.ipv4), ..interface };
         let address = ipv4_address(&interface)?;
         let state = Arc::new(StateDir::open(config.state_dir.as_deref(), "sender")?);
         let clock = MediaClock::start();
         let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, config.clock_port));
         let time_server = timeserver::spawn(TimeServerConfig { listen, ..TimeServerConfig::default() }, clock)?;
         let clock_port = time_server.local_addr().port();
-        let host = Host { address, clock_port, ttl: config.ttl, playout_delay_ms: config.playout_delay_ms };
+        let options = SendOptions { source_port: 0, ttl: config.ttl, dscp: DSCP };
+        let repair =
+            RepairSocket::open(&interface, multicast::IPV4, options, config.repair_port).map_err(StartError::Repair)?;
+        let host = Host {
+            address,
+            clock_port,
+            ttl: config.ttl,
+            playout_delay_ms: config.playout_delay_ms,
+            repair: repair.local_addr(),
+        };
         let library = Library::open(state.path(), &libraries(config));
         let streams = Streams::default();
         let announcer = Announcer::open(&interface, address, config.ttl, streams.clone(), clock::now())
             .map_err(StartError::Announcements)?;
+        let repair = RepairServer::start(repair, config.unicast_rooms as usize).map_err(StartError::Thread)?;
         let transmitter = Transmitter::start(clock, config.playout_delay_ms).map_err(StartError::Thread)?;
-        let teller = Teller::start(announcer, streams.clone(), clock).map_err(StartError::Thread)?;
+        // Whoever shares its identity goes without a goodbye: the other may be in its place already.
+        let farewell = config.identity.is_none();
+        let teller = Teller::start(announcer, streams.clone(), clock, farewell).map_err(StartError::Thread)?;
         let network = Network { interface: interface.clone(), host, state: state.clone(), library: library.clone() };
         let librarian = library.start().map_err(StartError::Thread)?;
-        let live = Live::start(config.clone(), file, network, streams, transmitter, teller, clock)?;
+        let live = Live::start(config.clone(), file, network, streams, transmitter, repair, teller, clock)?;
         // Not before all of it stands: of a start that fails one sentence is told.
         info!(interface = interface.name, %address, clock_port, state = %state.path().display(), "sender starts");
         Ok(Service { live, clock, time_server, interface, state, library, _librarian: librarian })

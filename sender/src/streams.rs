@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use unisono_common::format::Format;
 use unisono_common::time::LocalTime;
 
+use crate::repair::RepairCounters;
 use crate::source::{Control, SourceStatus};
 
 /// All streams, in the order of the configuration; clones are the same ones.
@@ -53,6 +54,8 @@ pub struct OnAir {
     on: AtomicBool,
     /// Since when it has been silent.
     pub quiet: Quiet,
+    /// What was sent again.
+    pub repair: Arc<RepairCounters>,
     conflict: Mutex<Option<Conflict>>,
 }
 
@@ -182,8 +185,9 @@ impl OnAir {
     /// A stream about to be sent.
     pub fn new(address: Address, source: SourceStatus, control: Control, quiet: Quiet) -> Self {
         let Address { group, ssrc, sdp } = address;
-        let (counters, on, conflict) = (Counters::default(), AtomicBool::new(true), Mutex::default());
-        OnAir { group, ssrc, sdp, source, control, mix: None, counters, on, quiet, conflict }
+        let (counters, repair) = (Counters::default(), Arc::default());
+        let (on, conflict) = (AtomicBool::new(true), Mutex::default());
+        OnAir { group, ssrc, sdp, source, control, mix: None, counters, on, quiet, repair, conflict }
     }
 
     /// Switches it on or off.

@@ -40,8 +40,8 @@ pub struct Teller {
 }
 
 impl Teller {
-    /// Starts to tell of `streams`.
-    pub fn start(mut announcer: Announcer, streams: Streams, clock: MediaClock) -> io::Result<Self> {
+    /// Starts to tell of `streams`, and says goodbye for them at the end if `farewell`.
+    pub fn start(mut announcer: Announcer, streams: Streams, clock: MediaClock, farewell: bool) -> io::Result<Self> {
         let (words, inbox) = mpsc::channel::<Word>();
         let thread = thread::Builder::new().name("teller".to_owned()).spawn(move || {
             let mut reporters: Vec<Box<Reporter>> = Vec::new();
@@ -65,6 +65,9 @@ impl Teller {
                         tick += 1;
                     }
                 }
+            }
+            if !farewell {
+                return;
             }
             reporters.iter().for_each(|reporter| reporter.bye(clock, clock::now()));
             for _ in 0..3 {

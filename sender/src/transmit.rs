@@ -22,6 +22,7 @@ use unisono_host::realtime;
 use crate::mixdown::Mixdown;
 use crate::pace::Pace;
 use crate::packetize::Packetizer;
+use crate::repair::Sent;
 use crate::source::SourceHandle;
 use crate::streams::{Counters, LATE_NS, Stream};
 use crate::timeline::Timeline;
@@ -57,6 +58,8 @@ pub struct Outgoing {
     pub socket: Option<Arc<MulticastSender>>,
     /// It is silent before this frame.
     pub from_frame: i64,
+    /// Copies for those who lose them; nothing means those of the stream whose place it takes, if there is one.
+    pub copies: Option<Producer<Sent>>,
 }
 
 /// Where a stream's frames come from.
@@ -196,6 +199,9 @@ impl Desk {
             Order::Put(mut lane) => match self.lanes.iter().position(|other| other.key == lane.key) {
                 Some(index) => {
                     self.pace.set_rank(index, lane.rank);
+                    if lane.copies.is_none() {
+                        lane.copies = self.lanes[index].copies.take();
+                    }
                     std::mem::swap(&mut self.lanes[index], &mut lane);
                     self.retire(lane);
                 }
@@ -257,15 +263,16 @@ struct Lane {
     from_frame: i64,
     /// First frame of the packet made last.
     frame: i64,
+    copies: Option<Producer<Sent>>,
 }
 
 impl Lane {
     fn new(outgoing: Outgoing) -> Self {
-        let Outgoing { key, rank, stream, feed, socket, from_frame } = outgoing;
+        let Outgoing { key, rank, stream, feed, socket, from_frame, copies } = outgoing;
         let address = stream.on_air.as_ref().map(|on_air| (SocketAddr::from(on_air.group), on_air.ssrc));
         let (group, ssrc) = address.unwrap_or_else(|| (SocketAddr::from(([0; 4], 0)), 0));
         let packetizer = Packetizer::new(stream.format, ssrc);
-        Lane { key, rank, group, packetizer, stream, feed, socket, from_frame, frame: i64::MIN }
+        Lane { key, rank, group, packetizer, stream, feed, socket, from_frame, frame: i64::MIN, copies }
     }
 
     /// Makes the packet that begins with `frame`, of `mixed` when that is given, and sends it.
@@ -288,6 +295,8 @@ impl Lane {
                 _ => 0,
             }
         });
+        // Full when nobody looks after it: then there is nobody to send anything again either.
+        let _ = self.copies.as_mut().map(|copies| copies.push(Sent::new(packet)));
         let octets = (packet.len() - unisono_common::rtp::HEADER_LEN) as u64;
         let sent = self.socket.as_ref().map(|socket| socket.send_to(packet, self.group));
         self.frame = frame;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use unisono_common::config::sender::{SourceConfig, StreamConfig};
 use unisono_common::control::Announced;
 use unisono_common::format::Format;
-use unisono_common::identity::{StreamIdentity, multicast_group};
+use unisono_common::identity::StreamIdentity;
 use unisono_host::multicast::{self, MulticastSender, SendOptions};
 use unisono_host::{clock, random};
 
@@ -84,17 +84,18 @@ impl Inner {
         let mix = Mixdown::new(rules, &keys, format.channels.into(), format.depth.bits(), samples);
         let mut config = StreamConfig::new(&id, SourceConfig::Demo);
         (config.format, config.name) = (format, "Announcement".to_owned());
-        let taken: Vec<_> = self.streams.on_air().iter().filter_map(|s| Some(*s.on_air.as_ref()?.group.ip())).collect();
-        let group = std::net::SocketAddrV4::new(multicast_group(&id, &taken), config.port);
+        let taken = self.entries.iter().flat_map(|entry| entry.groups.addresses()).collect();
+        let groups = describe::groups_beside(&config, taken);
         let identity = StreamIdentity::new(random::number().to_be_bytes());
         let host = &self.network.host;
-        let sdp = describe::session(&config, group, host, &identity).to_string();
-        let options = SendOptions { source_port: group.port(), ttl: host.ttl, dscp: DSCP };
+        let sdp = describe::session(&config, &groups, host, &identity).to_string();
+        let options = SendOptions { source_port: groups.media.port(), ttl: host.ttl, dscp: DSCP };
         let socket = MulticastSender::open(&self.network.interface, multicast::IPV4, options)
             .map_err(|error| StartError::Network { id: id.clone(), error })?;
         let (status, control) = source::none(format);
         let quiet = Quiet::new(config.silence_db, format.depth.bits(), config.idle_after_s, clock::now());
-        let on_air = OnAir::new(Address { group, ssrc: identity.ssrc, sdp: sdp.clone() }, status, control, quiet);
+        let on_air = OnAir::new(Address { group: groups.media, ssrc: identity.ssrc, sdp: sdp.clone() }, status, control, quiet);
+        let copies = self.repair.begin(&config, &groups, &on_air, host.playout_delay_ms);
         self.transmitter.put(Outgoing {
             key,
             rank: 1 + under.map_or(0, |(_, rank)| rank),
@@ -102,6 +103,7 @@ impl Inner {
             feed: Feed::Mix(Box::new(mix)),
             socket: Some(Arc::new(socket)),
             from_frame: i64::MIN,
+            copies: Some(copies),
         });
         page.lanes.push(key);
         Ok(Announced { id, sdp })
@@ -122,6 +124,7 @@ impl Inner {
             feed: Feed::Source(source),
             socket: None,
             from_frame: self.clock.at(page.begins).to_frame(format.rate),
+            copies: None,
         });
         Ok(key)
     }
