@@ -1,36 +1,50 @@
-//! Packets of one stream, from the group to the audio thread's queue.
+//! Packets of one stream, from the group to the audio thread's queue, and those that were lost on the way.
 //!
-//! One thread for each stream that is played or about to be. It checks and counts; the order of packets, their place
-//! and their lateness are the jitter buffer's business, which has the clock.
+//! One thread for each stream that is played or about to be. It checks and counts, and asks for what is missing as
+//! [`repair`](crate::repair) says; the order of packets, their place and their lateness are the jitter buffer's business,
+//! which has the clock.
+
+mod mending;
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use rtrb::Producer;
+use unisono_common::config::receiver;
+use unisono_common::control::Way as Delivered;
 use unisono_common::format::Depth;
 use unisono_common::rtp;
-use unisono_common::sequence::Extender;
+use unisono_common::sdp::{Fec, Repair};
+use unisono_common::sequence::{self, Extender};
 use unisono_common::time::LocalTime;
 use unisono_host::interface::Interface;
 use unisono_host::multicast::{MulticastError, MulticastReceiver};
 use unisono_host::stop::{self, StopHandle, StopSignal};
-use unisono_host::{clock, realtime};
+use unisono_host::{clock, realtime, wait};
 
+pub use self::mending::Schedule;
+use self::mending::{Mending, Said};
+use crate::delivery::Delivery;
+use crate::repair::Way;
 use crate::session::{PAYLOAD_CAPACITY, Packet};
 
 /// A source that was silent for so long may be replaced by another.
 const SOURCE_HOLD_NS: i64 = 300_000_000;
 
 /// Without a packet for so long the group is joined anew: a switch may have forgotten us.
-const REJOIN_NS: i64 = 3_000_000_000;
+const REJOIN_NS: i64 = 1_000_000_000;
 
 /// Real-time priority of the thread, below the audio thread's.
 const PRIORITY: u8 = 50;
 
-/// Where a stream's packets are found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How long the thread sleeps at most: then it looks whether the group is still heard.
+const LOOK_NS: i64 = 200_000_000;
+
+/// Where a stream's packets are found, and how they are to come.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Address {
     /// Group and port.
     pub group: SocketAddr,
@@ -40,6 +54,14 @@ pub struct Address {
     pub payload_type: u8,
     /// Depth of its samples.
     pub depth: Depth,
+    /// Where lost packets are asked for, if the sender takes requests.
+    pub repair: Option<Repair>,
+    /// Where their parity is found, if there is any.
+    pub fec: Option<Fec>,
+    /// Multicast or unicast.
+    pub delivery: receiver::Delivery,
+    /// Share of multicast that is lost above which packets are had by unicast.
+    pub unicast_above_loss: f64,
 }
 
 /// What arrived; all since the thread began.
@@ -49,6 +71,10 @@ pub struct Arrived {
     pub received: u64,
     /// Packets that there should have been, by their numbering; those that came twice are received twice.
     pub expected: u64,
+    /// Packets that were sent again because some room had lost them.
+    pub again: u64,
+    /// Packets that this room has asked for; those asked for twice count twice.
+    pub asked: u64,
     /// Packets of another source than the one that is listened to.
     pub foreign: u64,
     /// Packets that were no RTP, of another type, or too long.
@@ -57,17 +83,22 @@ pub struct Arrived {
     pub refused: u64,
     /// When the last packet came that was not silent.
     pub sound: Option<LocalTime>,
+    /// How they come now.
+    pub way: Delivered,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     received: AtomicU64,
     expected: AtomicU64,
+    again: AtomicU64,
+    asked: AtomicU64,
     foreign: AtomicU64,
     malformed: AtomicU64,
     refused: AtomicU64,
     /// Local time in nanoseconds; 0 before the first.
     sound_ns: AtomicI64,
+    by_unicast: AtomicBool,
 }
 
 /// The running thread; dropping it leaves the group.
@@ -90,19 +121,34 @@ pub enum IntakeError {
 }
 
 impl Intake {
-    /// Joins the stream's group and begins to fill `packets`.
+    /// Joins the stream's group and begins to fill `packets`; `schedule` tells when each must be here.
     ///
     /// # Errors
     /// when the group can't be joined on this interface.
-    pub fn spawn(address: &Address, interface: &Interface, packets: Producer<Packet>) -> Result<Self, IntakeError> {
+    pub fn spawn(
+        address: &Address,
+        interface: &Interface,
+        schedule: Schedule,
+        packets: Producer<Packet>,
+    ) -> Result<Self, IntakeError> {
         let socket = match address.source {
             Some(source) => MulticastReceiver::join_source(address.group, source, interface)?,
             None => MulticastReceiver::join(address.group, interface)?,
         };
+        // A stream without repair is better than none.
+        let mending =
+            address.repair.and_then(|repair| match Mending::open(&repair, address.fec.as_ref(), interface, schedule) {
+                Ok(mending) => Some(mending),
+                Err(error) => {
+                    tracing::warn!("lost packets can't be asked for: {error}");
+                    None
+                }
+            });
         let counts = Arc::new(Counts::default());
         let (stop, signal) = stop::pair()?;
         let worker = Worker {
             socket,
+            mending,
             packets,
             counts: Arc::clone(&counts),
             payload_type: address.payload_type,
@@ -111,6 +157,8 @@ impl Intake {
             sequence: Extender::default(),
             first: None,
             counted: 0,
+            delivery: Delivery::new(address.delivery, address.unicast_above_loss, clock::now()),
+            by_multicast: 0,
         };
         let thread = std::thread::Builder::new().name("intake".into()).spawn(move || worker.run(&signal))?;
         Ok(Self { counts, stop: Some(stop), thread: Some(thread) })
@@ -123,10 +171,13 @@ impl Intake {
         Arrived {
             received: read(&counts.received),
             expected: read(&counts.expected),
+            again: read(&counts.again),
+            asked: read(&counts.asked),
             foreign: read(&counts.foreign),
             malformed: read(&counts.malformed),
             refused: read(&counts.refused),
             sound: Some(counts.sound_ns.load(Ordering::Relaxed)).filter(|ns| *ns != 0).map(LocalTime::from_ns),
+            way: if counts.by_unicast.load(Ordering::Relaxed) { Delivered::Unicast } else { Delivered::Multicast },
         }
     }
 }
@@ -142,6 +193,7 @@ impl Drop for Intake {
 
 struct Worker {
     socket: MulticastReceiver,
+    mending: Option<Mending>,
     packets: Producer<Packet>,
     counts: Arc<Counts>,
     payload_type: u8,
@@ -152,6 +204,9 @@ struct Worker {
     first: Option<i64>,
     /// Packets expected of earlier sources.
     counted: u64,
+    delivery: Delivery,
+    /// Packets of the stream that came by multicast.
+    by_multicast: u64,
 }
 
 /// Whether a payload has anything in it beyond the noise of a good input: more than -72 dB of full scale.
@@ -179,18 +234,49 @@ impl Worker {
             let now = clock::now();
             if now - quiet_since > REJOIN_NS {
                 quiet_since = now;
-                if let Err(error) = self.socket.rejoin() {
-                    tracing::debug!("can't join again: {error}");
-                }
+                self.rejoin();
             }
-            if !self.socket.wait(now + REJOIN_NS, Some(stop)).unwrap_or(false) {
-                continue;
-            }
-            while let Ok(Some(received)) = self.socket.receive(&mut buffer) {
+            let [stream, own, group, parity] = self.wait(now + LOOK_NS, stop);
+            while stream && let Ok(Some(received)) = self.socket.receive(&mut buffer) {
                 quiet_since = received.stamp.at;
                 if received.truncated || !self.take(&buffer[..received.len], received.from.ip(), received.stamp.at) {
                     self.counts.malformed.fetch_add(1, Ordering::Relaxed);
+                    continue;
                 }
+                self.by_multicast += 1;
+                self.delivery.heard(received.stamp.at);
+            }
+            if own || group {
+                self.listen(&mut buffer);
+            }
+            if stream || own || parity {
+                self.compute(&mut buffer);
+            }
+            self.ask();
+        }
+    }
+
+    /// Waits until a socket has something, it is time to ask again, or `until`: the stream, answers to this room, answers to
+    /// all, parity.
+    fn wait(&self, until: LocalTime, stop: &StopSignal) -> [bool; 4] {
+        let ready = match &self.mending {
+            None => self.socket.wait(until, Some(stop)).map(|ready| [ready, false, false, false]),
+            Some(mending) => {
+                let until = mending.next().map_or(until, |next| next.min(until));
+                let parity = mending.parity.as_ref().map_or(mending.group.as_fd(), |parity| parity.group.as_fd());
+                wait::any([self.socket.as_fd(), mending.own.as_fd(), mending.group.as_fd(), parity], until, Some(stop))
+            }
+        };
+        ready.unwrap_or_default()
+    }
+
+    fn rejoin(&self) {
+        let mending = self.mending.as_ref();
+        let parity = mending.and_then(|mending| mending.parity.as_ref());
+        let groups = [Some(&self.socket), mending.map(|mending| &mending.group), parity.map(|parity| &parity.group)];
+        for group in groups.into_iter().flatten() {
+            if let Err(error) = group.rejoin() {
+                tracing::debug!("can't join again: {error}");
             }
         }
     }
@@ -205,21 +291,92 @@ impl Worker {
             self.counts.foreign.fetch_add(1, Ordering::Relaxed);
             return true;
         }
-        self.count(packet.header.sequence);
+        let number = self.count(packet.header.sequence);
         if sounds(self.depth, packet.payload) {
             self.counts.sound_ns.store(arrival.as_ns(), Ordering::Relaxed);
         }
-        let mut out = Packet {
-            timestamp: packet.header.timestamp,
-            length: packet.payload.len() as u16,
-            arrival,
-            payload: [0; PAYLOAD_CAPACITY],
-        };
-        out.payload[..packet.payload.len()].copy_from_slice(packet.payload);
-        if self.packets.push(out).is_err() {
+        if let Some(mending) = &mut self.mending {
+            mending.arrived(number, &packet, arrival);
+        }
+        self.hand_on(packet.header.timestamp, packet.payload, false);
+        true
+    }
+
+    /// Takes in what the sender says to this room or to all: what was sent again, and what is delivered by unicast.
+    fn listen(&mut self, buffer: &mut [u8]) {
+        while let Some((said, from, arrival)) = self.mending.as_mut().and_then(|mending| mending.receive(buffer)) {
+            let taken = match said {
+                Said::Packet(length) => self.take(&buffer[..length], from, arrival),
+                Said::Again(length, way) => self.take_again(&buffer[..length], way, arrival),
+                Said::AskAgain => {
+                    self.delivery.ask_again();
+                    true
+                }
+            };
+            self.counts.malformed.fetch_add(u64::from(!taken), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes in a packet that was sent again; false if it is none.
+    fn take_again(&mut self, bytes: &[u8], way: Way, arrival: LocalTime) -> bool {
+        let Some(mending) = &mut self.mending else { return false };
+        let Ok(again) = mending.parse(bytes) else { return false };
+        // Nothing can have been lost of a stream that was not heard yet.
+        let (Some(source), Some(highest)) = (&self.source, self.sequence.highest()) else { return true };
+        if again.ssrc != source.ssrc || again.payload.len() > PAYLOAD_CAPACITY {
+            self.counts.foreign.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        mending.again(sequence::unwrap(again.sequence, highest), &again, way, arrival, self.payload_type);
+        self.counts.again.fetch_add(1, Ordering::Relaxed);
+        self.hand_on(again.timestamp, again.payload, true);
+        true
+    }
+
+    /// Takes in parity, and what can be computed from it.
+    fn compute(&mut self, buffer: &mut [u8]) {
+        let (Some(mending), Some(highest)) = (&mut self.mending, self.sequence.highest()) else { return };
+        let source = mending.address();
+        let Some(parity) = &mut mending.parity else { return };
+        while let Ok(Some(received)) = parity.group.receive(buffer) {
+            let ours = received.from == source && parity.decoder.parity(&buffer[..received.len]).is_ok();
+            self.counts.malformed.fetch_add(u64::from(!ours), Ordering::Relaxed);
+        }
+        while let Some(packet) = mending.compute(highest, self.payload_type, clock::now()) {
+            self.counts.again.fetch_add(1, Ordering::Relaxed);
+            if self.packets.push(packet).is_err() {
+                self.counts.refused.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Asks for what is missing, and for another way if there must be one.
+    fn ask(&mut self) {
+        let Some(mending) = &mut self.mending else { return };
+        let now = clock::now();
+        let expected = self.counts.expected.load(Ordering::Relaxed);
+        let before = self.delivery.way();
+        let say = self.delivery.look(now, expected, self.by_multicast, mending.clock_heard());
+        if let Some(kind) = say {
+            mending.say(kind);
+        }
+        let way = self.delivery.way();
+        if way != before {
+            tracing::info!(
+                "packets come by {} from now on",
+                if way == Delivered::Unicast { "unicast" } else { "multicast" }
+            );
+        }
+        self.counts.by_unicast.store(way == Delivered::Unicast, Ordering::Relaxed);
+        let Some(source) = &self.source else { return };
+        let asked = mending.ask(source.ssrc, now);
+        self.counts.asked.fetch_add(asked as u64, Ordering::Relaxed);
+    }
+
+    fn hand_on(&mut self, timestamp: u32, payload: &[u8], again: bool) {
+        if self.packets.push(Packet::new(timestamp, payload, again)).is_err() {
             self.counts.refused.fetch_add(1, Ordering::Relaxed);
         }
-        true
     }
 
     fn is_ours(&mut self, address: IpAddr, ssrc: u32, now: LocalTime) -> bool {
@@ -231,16 +388,22 @@ impl Worker {
                 self.sequence = Extender::default();
                 self.first = None;
                 self.counted = self.counts.expected.load(Ordering::Relaxed);
+                self.delivery.restart();
+                if let Some(mending) = &mut self.mending {
+                    mending.restart();
+                }
             }
         }
         true
     }
 
-    fn count(&mut self, sequence: u16) {
+    /// Counts a packet of the stream, and returns its extended number.
+    fn count(&mut self, sequence: u16) -> i64 {
         let extended = self.sequence.extend(sequence);
         let first = *self.first.get_or_insert(extended);
         let expected = self.sequence.highest().unwrap_or(extended) - first + 1;
         self.counts.received.fetch_add(1, Ordering::Relaxed);
         self.counts.expected.store(self.counted + expected.max(0) as u64, Ordering::Relaxed);
+        extended
     }
 }

@@ -3,11 +3,13 @@
 //! In the order of the data path:
 //!
 //! - [`session`]: one stream, from its packets to steered content;
-//! - [`jitter`]: the ring of frames indexed by the clock;
+//! - [`jitter`]: the ring of frames indexed by the clock ([`conceal`]: what is played where frames are missing);
 //! - [`resample`]: from content's rate to the card's, with exact positions ([`position`]);
 //! - [`servo`]: how fast content must run;
 //! - [`playout`]: which content goes into which frame of the device ([`mix`]: channels, fades, volume);
 //! - [`pointer`], [`dac`]: at which instant each of those frames leaves.
+//!
+//! What is missing is asked for again as [`repair`] says; [`delivery`] decides by which way packets come.
 //!
 //! What runs it all: [`room`] decides what plays; [`discover`] and [`intake`] bring streams and their packets,
 //! [`timeclient`] their clock; [`audio`] and [`output`] keep the card playing, [`volume`] says
@@ -18,7 +20,9 @@
 pub mod amplifier;
 pub mod audio;
 pub mod cli;
+pub mod conceal;
 pub mod dac;
+pub mod delivery;
 pub mod discover;
 pub mod doctor;
 pub mod hub;
@@ -30,6 +34,7 @@ pub mod output;
 pub mod playout;
 pub mod pointer;
 pub mod position;
+pub mod repair;
 pub mod resample;
 pub mod room;
 pub mod servo;

@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rtrb::RingBuffer;
 use unisono_common::clock::ClockMap;
-use unisono_common::config::receiver::{Quality, ReceiverConfig};
+use unisono_common::config::receiver::{Delivery, Quality, ReceiverConfig};
 use unisono_common::control::{Announced, Channels, Orders};
 use unisono_common::sdp::{self, ReferenceClock};
 use unisono_common::time::{LocalTime, direct_offset_ntp};
@@ -21,10 +22,11 @@ use unisono_host::state::StateDir;
 use unisono_host::supervisor::Watchdog;
 
 use crate::audio::{Audio, AudioEvent};
+use crate::delivery::DEFAULT_SHARE;
 use crate::discover::Sessions;
 use crate::hub;
 use crate::idle::{Change, Hooks, Idleness};
-use crate::intake::{Address, Intake};
+use crate::intake::{Address, Intake, Schedule};
 use crate::mix::ChannelMode;
 use crate::output::Shape;
 use crate::output::drive::Command;
@@ -103,6 +105,8 @@ pub struct Room {
     channels: ChannelMode,
     trim_us: i64,
     quality: Quality,
+    delivery: Delivery,
+    unicast_above_loss: f64,
     /// What plays or is about to, newest last.
     tuned: Vec<Playing>,
     clocks: HashMap<SocketAddr, Arc<TimeClient>>,
@@ -179,6 +183,8 @@ impl Room {
             channels: ChannelMode::default(),
             trim_us: i64::from(config.trim_us),
             quality: config.quality,
+            delivery: config.delivery,
+            unicast_above_loss: config.unicast_above_loss.unwrap_or(DEFAULT_SHARE),
             tuned: Vec::new(),
             clocks: HashMap::new(),
             sessions_made: 0,
@@ -423,9 +429,10 @@ impl Room {
         let Some(description) = wanted else { return };
         // Its packets are counted and left: nobody takes them.
         let (producer, _) = RingBuffer::new(1);
-        let clock = self.clock(&description);
-        let intake = Intake::spawn(&address(&description), &self.interface, producer);
-        if let (Ok(clock), Ok(intake)) = (clock, intake) {
+        let Ok(clock) = self.clock(&description) else { return };
+        let address = address(&description, self.delivery, self.unicast_above_loss);
+        let schedule = schedule(&description, clock.reader(), Arc::default());
+        if let Ok(intake) = Intake::spawn(&address, &self.interface, schedule, producer) {
             self.watched = Some(Watched { description, intake, clock });
         }
     }
@@ -435,18 +442,22 @@ impl Room {
         let clock = self.clock(description)?;
         let (producer, consumer) = RingBuffer::new(QUEUE);
         self.sessions_made += 1;
-        let rate = description.format.rate;
+        let playout_delay_ns = playout_delay_ns(description);
         let config = SessionConfig {
             id: self.sessions_made,
             format: description.format,
-            playout_delay_ns: i64::from(description.playout_delay_ms.unwrap_or(DEFAULT_DELAY_MS)) * 1_000_000,
-            timestamp_offset: description.direct_offset.map_or(0, |o| o.wrapping_sub(direct_offset_ntp(rate))),
+            playout_delay_ns,
+            timestamp_offset: timestamp_offset(description),
             quality: self.quality,
             device_rate: shape.rate,
             max_chunk: (shape.rate as usize / 100).min(MAX_CHUNK),
+            // A guess until playout knows.
+            lead_ns: Arc::new(AtomicI64::new(playout_delay_ns / 3)),
         };
         let session = Box::new(Session::new(&config, consumer, Box::new(Follow(clock.reader())))?);
-        let intake = Intake::spawn(&address(description), &self.interface, producer)?;
+        let address = address(description, self.delivery, self.unicast_above_loss);
+        let schedule = schedule(description, clock.reader(), Arc::clone(&config.lead_ns));
+        let intake = Intake::spawn(&address, &self.interface, schedule, producer)?;
         let playing = Playing { id: config.id, description: Arc::clone(description), intake, clock };
         Ok((playing, session))
     }
@@ -496,14 +507,40 @@ impl Room {
     }
 }
 
-/// Where a stream's packets are found.
-fn address(description: &sdp::Session) -> Address {
+/// Where a stream's packets are found, and how they are to come.
+fn address(description: &sdp::Session, delivery: Delivery, unicast_above_loss: f64) -> Address {
     Address {
         group: SocketAddr::new(description.address, description.port),
         source: description.source,
         payload_type: description.payload_type,
         depth: description.format.depth,
+        // When a packet is due is only known of streams whose packets are all of one length.
+        repair: description.repair.filter(|_| description.packet_frames.is_some()),
+        fec: description.fec,
+        delivery,
+        unicast_above_loss,
     }
+}
+
+/// When a stream's packets must be here, `lead_ns` before they sound.
+fn schedule(description: &sdp::Session, clock: ClockReader, lead_ns: Arc<AtomicI64>) -> Schedule {
+    Schedule {
+        clock,
+        playout_delay_ns: playout_delay_ns(description),
+        lead_ns,
+        rate: description.format.rate,
+        packet_frames: description.packet_frames.unwrap_or(1),
+        timestamp_offset: timestamp_offset(description),
+    }
+}
+
+fn playout_delay_ns(description: &sdp::Session) -> i64 {
+    i64::from(description.playout_delay_ms.unwrap_or(DEFAULT_DELAY_MS)) * 1_000_000
+}
+
+/// What the stream's RTP timestamps are ahead of ours.
+fn timestamp_offset(description: &sdp::Session) -> u32 {
+    description.direct_offset.map_or(0, |offset| offset.wrapping_sub(direct_offset_ntp(description.format.rate)))
 }
 
 fn can_follow(session: &sdp::Session) -> bool {

@@ -3,6 +3,9 @@
 //! A session is made by the control side, with everything allocated, and handed to the audio thread in a box; when it
 //! is no longer played the box goes back to be dropped where dropping may take its time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use rtrb::Consumer;
 use unisono_common::clock::ClockMap;
 use unisono_common::config::receiver::Quality;
@@ -34,10 +37,20 @@ pub struct Packet {
     pub timestamp: u32,
     /// Bytes of `payload` that count.
     pub length: u16,
-    /// Kernel's stamp of its arrival.
-    pub arrival: LocalTime,
+    /// It was lost and sent again.
+    pub again: bool,
     /// PCM as it came.
     pub payload: [u8; PAYLOAD_CAPACITY],
+}
+
+impl Packet {
+    /// Of a payload that fits.
+    pub fn new(timestamp: u32, payload: &[u8], again: bool) -> Self {
+        let length = payload.len().min(PAYLOAD_CAPACITY);
+        let mut packet = Packet { timestamp, length: length as u16, again, payload: [0; PAYLOAD_CAPACITY] };
+        packet.payload[..length].copy_from_slice(&payload[..length]);
+        packet
+    }
 }
 
 /// Where a session reads its clock; wait-free, for the audio thread.
@@ -59,6 +72,10 @@ pub struct PacketCounts {
     pub stray: u64,
     /// The stream's timeline jumped.
     pub moved: u64,
+    /// Lost, sent again and taken in.
+    pub repaired: u64,
+    /// Sent again although they were here.
+    pub again_in_vain: u64,
 }
 
 /// The piece of device time that is being filled.
@@ -108,6 +125,8 @@ pub struct SessionConfig {
     pub device_rate: u32,
     /// Largest chunk that will be asked for, in device frames.
     pub max_chunk: usize,
+    /// How long before its sound a frame is taken, in ns; the session keeps it up to date for who needs to know.
+    pub lead_ns: Arc<AtomicI64>,
 }
 
 /// A stream that is, or is about to be, played.
@@ -125,6 +144,7 @@ pub struct Session {
     servo: Servo,
     /// Since when it waits to begin.
     waiting_since: Option<LocalTime>,
+    lead_ns: Arc<AtomicI64>,
     counts: PacketCounts,
 }
 
@@ -154,6 +174,7 @@ impl Session {
             anchor: None,
             servo: Servo::default(),
             waiting_since: None,
+            lead_ns: Arc::clone(&config.lead_ns),
             counts: PacketCounts::default(),
         })
     }
@@ -188,7 +209,9 @@ impl Session {
         while let Ok(packet) = self.packets.pop() {
             let length = usize::from(packet.length).min(PAYLOAD_CAPACITY);
             let count = match self.jitter.insert(packet.timestamp, &packet.payload[..length]) {
+                Insert::Stored if packet.again => &mut self.counts.repaired,
                 Insert::Stored => &mut self.counts.stored,
+                Insert::Duplicate if packet.again => &mut self.counts.again_in_vain,
                 Insert::Duplicate => &mut self.counts.duplicate,
                 Insert::Late => &mut self.counts.late,
                 Insert::Stray | Insert::Empty => &mut self.counts.stray,
@@ -239,6 +262,8 @@ impl Session {
         let lag = self.due(at, at.first - 1, &clock).wrapped_near(last.frame()) - last;
         let (error_ns, sigma_ns) = (lag / rate * 1e9, clock.sigma_at(at.now));
         let chunk_s = at.frames as f64 * at.dac.period_ns() * 1e-9;
+        let reach_ns = REACH * 1_000_000_000 / i64::from(self.format().rate);
+        self.lead_ns.store(at.dac.time_of(at.first) + at.extra_ns - at.now + reach_ns, Ordering::Relaxed);
         match self.servo.step(error_ns, sigma_ns, chunk_s) {
             Correction::Splice => Err(Displaced),
             Correction::Slew(correction) => {

@@ -13,6 +13,7 @@ use unisono_host::clock;
 use crate::intake::Arrived;
 use crate::output::Shape;
 use crate::playout::{self, Telemetry};
+use crate::session::PacketCounts;
 use crate::timeclient::ClockStatus;
 
 /// The stream that the room is tuned to.
@@ -160,10 +161,11 @@ impl Status {
             clock_ppm: clock.map(|clock| -clock.rate_ppm),
             buffer_ms: playing.map(|t| t.buffered_ns as f64 * 1e-6),
             volume_db: self.orders.as_ref().and_then(Orders::gain_db),
+            delivery: self.tuned.as_ref().map(|tuned| tuned.arrived.way),
             packets_received: arrived.received,
             packets_lost: lost(self.tuned.as_ref(), &self.telemetry),
             packets_late: counts.late,
-            packets_repaired: 0,
+            packets_repaired: counts.repaired,
             packets_duplicate: counts.duplicate,
             frames_concealed: self.telemetry.missing,
             xruns: self.telemetry.laps,
@@ -177,7 +179,8 @@ impl Status {
 /// Packets that never came: those expected, less those that came, once each.
 fn lost(tuned: Option<&Tuned>, telemetry: &Telemetry) -> u64 {
     let Some(tuned) = tuned else { return 0 };
-    (tuned.arrived.expected + telemetry.packets.duplicate).saturating_sub(tuned.arrived.received)
+    let PacketCounts { duplicate, repaired, .. } = telemetry.packets;
+    (tuned.arrived.expected + duplicate).saturating_sub(tuned.arrived.received + repaired)
 }
 
 fn stamps(clock: &ClockStatus) -> String {
@@ -200,8 +203,8 @@ impl fmt::Display for Status {
         let t = &self.telemetry;
         write!(
             f,
-            "{:?} \"{}\": {:+.1} us, clock within {:.1} us, card {:+.2} ppm, {:.0} ms buffered, {} lost, {} late, \
-             {} frames faded over, {} laps",
+            "{:?} \"{}\": {:+.1} us, clock within {:.1} us, card {:+.2} ppm, {:.0} ms buffered, {} lost, {} repaired, \
+             {} late, {} frames concealed, {} laps",
             self.state(),
             tuned.description.name,
             t.error_ns * 1e-3,
@@ -209,6 +212,7 @@ impl fmt::Display for Status {
             t.card_rate * 1e6,
             t.buffered_ns as f64 * 1e-6,
             lost(Some(tuned), t),
+            t.packets.repaired,
             t.packets.late,
             t.missing,
             t.laps,

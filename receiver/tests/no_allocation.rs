@@ -95,6 +95,7 @@ fn playing_starting_losing_and_restarting_allocate_nothing() {
             quality,
             device_rate: RATE,
             max_chunk: CHUNK,
+            lead_ns: Arc::default(),
         };
         let session = Session::new(&config, consumer, Box::new(Clock(now.clone()))).expect("valid");
         let mut playout = Playout::new(RATE, 2, CHUNK);
@@ -106,12 +107,8 @@ fn playing_starting_losing_and_restarting_allocate_nothing() {
             now.store(local, Ordering::Relaxed);
             for half in 0..2 {
                 let first = MediaTime::from_ns(local).to_frame(RATE) + half * 240;
-                let packet = Packet {
-                    timestamp: first as u32,
-                    length: 960,
-                    arrival: LocalTime::from_ns(local),
-                    payload: [1; PAYLOAD_CAPACITY],
-                };
+                let packet =
+                    Packet { timestamp: first as u32, length: 960, again: false, payload: [1; PAYLOAD_CAPACITY] };
                 // Every fiftieth is lost.
                 if (chunk * 2 + half) % 50 != 0 {
                     packets.push(packet).expect("room");

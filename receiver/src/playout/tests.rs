@@ -112,6 +112,7 @@ impl House {
             quality: Quality::Normal,
             device_rate: RATE,
             max_chunk: CHUNK,
+            lead_ns: Arc::default(),
         };
         let session = Session::new(&config, consumer, Box::new(self.clock.clone())).expect("valid");
         self.playout.set_session(Some(Box::new(session)));
@@ -126,12 +127,8 @@ impl House {
             if !self.sending || (self.lose_every > 0 && self.next_packet % self.lose_every == 0) {
                 continue;
             }
-            let mut packet = Packet {
-                timestamp: first as u32,
-                length: 960,
-                arrival: LocalTime::from_ns(self.now),
-                payload: [0; PAYLOAD_CAPACITY],
-            };
+            let mut packet =
+                Packet { timestamp: first as u32, length: 960, again: false, payload: [0; PAYLOAD_CAPACITY] };
             for (bytes, frame) in packet.payload.chunks_exact_mut(4).zip(first..first + 240) {
                 let value = ((content(frame) * 32_768.0) as i16).to_be_bytes();
                 bytes.copy_from_slice(&[value[0], value[1], value[0], value[1]]);
