@@ -24,6 +24,9 @@ pub(crate) const IN_STEP_US: f64 = 200.0;
 /// How long a room may take to sound on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A sender that dies is heard for so long after it: its packets wait for their time.
+pub(crate) const AUDIBLE_NS: i64 = 500_000_000;
+
 /// A house that plays noise from a pipe, and what is needed to judge it.
 pub(crate) struct Playing {
     pub(crate) house: House,
@@ -58,6 +61,29 @@ impl Playing {
         Some(Playing::begin(house, dir))
     }
 
+    /// In `rooms` namespaces on a switch that does to packets what it is told; rooms report in their logs. None, said
+    /// loudly, where they can't be had.
+    pub(crate) fn impaired(rooms: usize) -> Option<Playing> {
+        let dir = tempfile::tempdir().unwrap();
+        // SAFETY: geteuid has no preconditions.
+        if unsafe { libc::geteuid() } != 0 {
+            return skipped("network namespaces need root");
+        }
+        let instruments = match Instruments::build(dir.path()) {
+            Ok(instruments) => instruments,
+            Err(error) => return skipped(&error.to_string()),
+        };
+        let house = House::impaired(rooms, 7, dir.path(), &binaries().unwrap(), &instruments).unwrap();
+        Some(Playing::begin(house.reporting(1), dir))
+    }
+
+    /// What the stream is, fed from the pipe.
+    pub(crate) fn stream(&self) -> Stream<'static> {
+        let fifo = self.dir.path().join("in.fifo");
+        let source = format!("{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\" }}");
+        Stream { format: "48000:16:2", source, playout_delay_ms: 250 }
+    }
+
     fn begin(house: House, dir: TempDir) -> Playing {
         let signal = Arc::new(noise(48_000, 1 << 20, 7));
         let feeder = Feeder::start(&dir.path().join("in.fifo"), signal.clone(), 2).unwrap();
@@ -71,10 +97,7 @@ impl Playing {
 
     /// The sender on a host of its own ways.
     pub(crate) fn start_sender_in(&self, environment: Environment) -> Process {
-        let fifo = self.dir.path().join("in.fifo");
-        let source = format!("{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\" }}");
-        let stream = Stream { format: "48000:16:2", source, playout_delay_ms: 250 };
-        self.house.start_sender_in(&stream, environment).unwrap()
+        self.house.start_sender_in(&self.stream(), environment).unwrap()
     }
 
     /// A receiver with a simulated card of its own.
@@ -133,4 +156,9 @@ pub(crate) fn file(dir: &TempDir, name: &str, text: &str) -> PathBuf {
     let path = dir.path().join(name);
     std::fs::write(&path, text).unwrap();
     path
+}
+
+/// The last report in a receiver's log that was asked for them.
+pub(crate) fn health(receiver: &Process) -> Option<unisono_common::control::Health> {
+    receiver.log().lines().rev().find_map(|line| serde_json::from_str(line).ok())
 }

@@ -3,8 +3,11 @@
 //! `rig accuracy` fills in the table of docs/accuracy.md; `rig --help` tells the rest. Needs root (namespaces), a C
 //! compiler with ALSA's headers, and iproute2; touches no network but its own.
 
+mod crowd;
+mod faults;
 mod offset;
 mod report;
+mod resilience;
 mod run;
 mod scenes;
 mod start;
@@ -71,6 +74,19 @@ enum Task {
         #[arg(long)]
         snapcast: bool,
     },
+    /// The resilience table: gaps and spread on bad networks, and what repair costs. Scenes run for 120 s unless `--seconds`
+    /// says otherwise.
+    Resilience {
+        /// Only this scene; may be given again.
+        #[arg(long)]
+        only: Vec<String>,
+        /// Playout delays in milliseconds, one run each.
+        #[arg(long, value_delimiter = ',', default_values_t = [250, 150])]
+        delays: Vec<u32>,
+        /// Snapcast beside it, with the same buffer.
+        #[arg(long)]
+        snapcast: bool,
+    },
     /// What the rig itself can resolve: a bare player that knows the true time.
     Floor,
     /// A sine: distortion, sidebands, steadiness of pitch.
@@ -87,6 +103,20 @@ enum Task {
     Offset {
         /// WAV, FLAC, ...
         recording: PathBuf,
+    },
+    /// The soak: random faults, one after the other, for so many `--seconds` (1800 make half an hour); fails if anything is
+    /// left of them at the end.
+    Faults {
+        /// Draws the faults.
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+    },
+    /// The many rooms of the resilience scene `crowd`.
+    #[command(hide = true)]
+    Crowd {
+        /// How many.
+        #[arg(long)]
+        count: usize,
     },
     /// The bare player that `floor` runs in each room.
     #[command(hide = true)]
@@ -105,6 +135,8 @@ fn main() -> Result<()> {
     truth::catch_signals()?;
     if options.list {
         scenes::all(usize::from(options.rooms)).iter().for_each(|s| println!("{:<10} {}", s.name, s.title));
+        println!("\nresilience:");
+        resilience::all().iter().for_each(|s| println!("{:<10} {}", s.name, s.title));
         return Ok(());
     }
     if let Some(Task::Offset { recording }) = &options.command {
@@ -112,6 +144,9 @@ fn main() -> Result<()> {
     }
     if let Some(Task::Player { zero, grain }) = options.command {
         return player::play("simcard", &signals::noise(48_000, NOISE_PERIOD, scenes::SEED), zero, grain);
+    }
+    if let Some(Task::Crowd { count }) = options.command {
+        return crowd::run(count);
     }
     let binaries = match (&options.binaries, &options.command) {
         (Some(dir), _) => dir.canonicalize().with_context(|| format!("--binaries {}", dir.display()))?,
@@ -136,7 +171,13 @@ fn main() -> Result<()> {
         }
         Some(Task::Tone) => tone::measure(&bench),
         Some(Task::Start { times }) => start::measure(&bench, times),
-        Some(Task::Offset { .. } | Task::Player { .. }) | None => Ok(()),
+        Some(Task::Resilience { only, delays, snapcast }) => {
+            let mut systems = vec![System::Unisono];
+            systems.extend(snapcast.then_some(System::Snapcast));
+            resilience::measure(&bench, &only, &delays, &systems)
+        }
+        Some(Task::Faults { seed }) => faults::measure(&bench, seed),
+        Some(Task::Offset { .. } | Task::Player { .. } | Task::Crowd { .. }) | None => Ok(()),
     }
 }
 

@@ -114,6 +114,14 @@ impl Bench {
         Ok(Stage { house: House::new(rooms, &dir, &self.binaries, &self.instruments)?, dir })
     }
 
+    /// The same on a switch that does what it is told; rooms report in their logs every second.
+    pub(crate) fn impaired(&self, name: &str, rooms: usize, seed: u64) -> Result<Stage> {
+        let dir = self.work.path().join(name);
+        std::fs::create_dir_all(&dir)?;
+        let house = House::impaired(rooms, seed, &dir, &self.binaries, &self.instruments)?;
+        Ok(Stage { house: house.reporting(1), dir })
+    }
+
     /// Plays the scene.
     pub(crate) fn run(&self, system: System, scene: &Scene, signal: &Arc<Signal>) -> Result<Outcome> {
         let name = format!("{}-{system:?}", scene.name).to_lowercase();
@@ -168,7 +176,7 @@ impl Bench {
                 programs.push(house.start_sender(&stream)?);
             }
             System::Snapcast => {
-                programs.push(snapcast::start_server(house, fifo, dir)?);
+                programs.push(snapcast::start_server(house, fifo, dir, None)?);
                 truth::pause(Duration::from_secs(1));
             }
             System::Bare => {}
@@ -239,7 +247,7 @@ pub(crate) fn stop(programs: &mut [Process]) -> Vec<String> {
     unclean
 }
 
-fn logs(programs: &[Process]) -> String {
+pub(crate) fn logs(programs: &[Process]) -> String {
     programs.iter().map(Process::log).filter(|log| !log.is_empty()).collect::<Vec<_>>().join("\n")
 }
 

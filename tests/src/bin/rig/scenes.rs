@@ -8,7 +8,7 @@ use unisono_tests::instruments::{Card, HostClock};
 pub(crate) const SEED: u64 = 7;
 
 /// Rate errors of the rooms' cards and hosts in ppm; more rooms go round again.
-const CARDS_PPM: [f64; 3] = [40.0, -30.0, 10.0];
+pub(crate) const CARDS_PPM: [f64; 3] = [40.0, -30.0, 10.0];
 const WILD_CARDS_PPM: [f64; 3] = [250.0, -250.0, 0.0];
 const HOSTS_PPM: [f64; 3] = [20.0, -15.0, 5.0];
 
@@ -99,7 +99,7 @@ fn cards(rooms: usize, ppm: [f64; 3]) -> Vec<Room> {
 }
 
 /// The same, on hosts whose clocks are off.
-fn off(rooms: usize, ppm: [f64; 3]) -> Vec<Room> {
+pub(crate) fn off(rooms: usize, ppm: [f64; 3]) -> Vec<Room> {
     let clock = |i: usize| HostClock {
         ppm: HOSTS_PPM[i % 3],
         slew_ppm: [0.0, 3.0, -8.0][i % 3],

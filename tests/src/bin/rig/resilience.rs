@@ -1,0 +1,367 @@
+//! Bad networks: what is heard when packets are lost, late, doubled or out of order, and what that costs.
+//!
+//! Three rooms on a switch of our own (see [`unisono_tests::switch`]). A gap is counted at the analog outputs: a stretch
+//! of blocks of 2.5 ms that are not what was played.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use unisono_common::control::Health;
+use unisono_tests::analysis::{Quantiles, Survey, Verdict, survey};
+use unisono_tests::feeder::Feeder;
+use unisono_tests::house::Stream;
+use unisono_tests::processes::{Launch, Process, Usage};
+use unisono_tests::records::Record;
+use unisono_tests::signals::{self, NOISE_PERIOD, Signal};
+use unisono_tests::stalls::{Stalls, Watch};
+use unisono_tests::switch::impair::{Impairment, Loss};
+use unisono_tests::switch::{Switch, Traffic};
+use unisono_tests::{snapcast, truth};
+
+use crate::run::{Bench, Stage, System, logs, stop};
+use crate::scenes;
+
+/// The links begin to misbehave when all rooms have played for so long.
+const SETTLED: Duration = Duration::from_secs(4);
+
+/// UDP ports of the stream and of its repair, as configured by default.
+const MEDIA_PORT: u16 = 5004;
+const REPAIR_PORT: u16 = 7681;
+
+/// Rooms of the crowd, beside the three that are measured.
+const CROWD: usize = 197;
+
+/// A network and what is expected in it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// On the way from the server into the switch, to each room, and from each room.
+    from_server: Impairment,
+    to_rooms: Impairment,
+    from_rooms: Impairment,
+    /// The server's link is down from second .. for .. seconds.
+    outage_s: Option<(u64, u64)>,
+    crowd: usize,
+    /// Gaps in the worst room, and the 99th percentile of the spread in microseconds.
+    target: Option<(u32, f64)>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    scene: Scene,
+    system: System,
+    delay_ms: u32,
+    verdict: Verdict,
+    /// Of the worst room: gaps, and frames that it knows to have concealed.
+    gaps: u32,
+    concealed: Option<u64>,
+    repaired: Option<u64>,
+    /// Share of the stream's bytes.
+    repair_percent: f64,
+    /// From frames that are written to their sound, in milliseconds.
+    latency_ms: Option<f64>,
+    /// After an outage: from the link's return to sound in the last room, in seconds.
+    back_s: Option<f64>,
+    /// Losses that the crowd could not have repaired in time.
+    crowd_lost: Option<u64>,
+    server: Usage,
+    rooms: Vec<Usage>,
+    stalls: Stalls,
+    unclean: Vec<String>,
+}
+
+/// Every scene.
+pub(crate) fn all() -> Vec<Scene> {
+    let none = Impairment::default();
+    let scene = |name, title, to_rooms, target| Scene {
+        name,
+        title,
+        from_server: none,
+        to_rooms,
+        from_rooms: none,
+        outage_s: None,
+        crowd: 0,
+        target,
+    };
+    let bursts = Impairment { loss: Loss::Bursts { every_ms: 2_000, length_ms: 50 }, ..none };
+    let jitter = Impairment { jitter_ms: 80.0, reorders: true, ..none };
+    let wifi = Impairment { multicast_loss: 0.2, delay_ms: 1.0, jitter_ms: 8.0, ..none };
+    let fading = Loss::GilbertElliott { to_bad: 0.01, to_good: 0.15, lost: 0.7 };
+    vec![
+        scene("clean", "nothing lost", none, Some((0, 20.0))),
+        scene("loss-1", "1 % of everything to the rooms lost at random", Impairment::losing(0.01), Some((0, 20.0))),
+        scene("loss-10", "10 % of it", Impairment::losing(0.1), Some((0, 50.0))),
+        scene("bursts", "50 ms of it lost every 2 s", bursts, Some((0, 50.0))),
+        scene("jitter", "0 to 80 ms late on the way to the rooms, out of order", jitter, Some((0, 500.0))),
+        Scene {
+            from_rooms: Impairment::losing(0.05),
+            ..scene("all-5", "5 % of everything lost, both ways", Impairment::losing(0.05), Some((0, 50.0)))
+        },
+        Scene { outage_s: Some((20, 10)), ..scene("outage", "server's link down for 10 s", none, Some((1, 20.0))) },
+        Scene {
+            from_server: Impairment { multicast_loss: 0.01, ..none },
+            crowd: CROWD,
+            ..scene("crowd", "200 rooms that lose the same 1 %", none, Some((0, 20.0)))
+        },
+        scene("doubled", "20 % of it twice", Impairment { duplicated: 0.2, ..none }, None),
+        scene("wifi", "20 % of multicast lost, 1 to 9 ms late", wifi, None),
+        scene(
+            "fading",
+            "Gilbert-Elliott: bad states of 7 packets, 70 % lost in them",
+            Impairment { loss: fading, ..none },
+            None,
+        ),
+        scene("slow", "2 Mbit/s", Impairment { rate: Some(2_000_000), ..none }, None),
+    ]
+}
+
+/// Plays scenes and prints the table.
+pub(crate) fn measure(bench: &Bench, only: &[String], delays_ms: &[u32], systems: &[System]) -> Result<()> {
+    let known = all().iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
+    for name in only {
+        anyhow::ensure!(all().iter().any(|s| s.name == name), "there is no scene \"{name}\"; there are {known}");
+    }
+    let chosen = |s: &Scene| if only.is_empty() { s.target.is_some() } else { only.iter().any(|name| name == s.name) };
+    let signal = Arc::new(signals::noise(48_000, NOISE_PERIOD, scenes::SEED));
+    heading();
+    let mut outcomes = vec![];
+    for scene in all().into_iter().filter(chosen) {
+        for &delay_ms in delays_ms {
+            for &system in systems.iter().filter(|system| scene.crowd == 0 || **system == System::Unisono) {
+                let outcome = play(bench, &scene, system, delay_ms, &signal)?;
+                row(&outcome);
+                outcomes.push(outcome);
+                std::fs::write(bench.out().join("resilience.json"), serde_json::to_string_pretty(&outcomes)?)?;
+            }
+        }
+    }
+    println!("\nFigures and logs: {}", bench.out().display());
+    Ok(())
+}
+
+fn play(bench: &Bench, scene: &Scene, system: System, delay_ms: u32, signal: &Arc<Signal>) -> Result<Outcome> {
+    let rooms = scenes::off(3, scenes::CARDS_PPM);
+    let stage = bench.impaired(&format!("{}-{delay_ms}-{system:?}", scene.name).to_lowercase(), 4, scenes::SEED)?;
+    let network = stage.house.network().context("a house of namespaces has a network")?;
+    let switch = network.switch().context("an impaired house has a switch")?;
+    let fifo = stage.dir.join("in.fifo");
+    let feeder = Feeder::start(&fifo, signal.clone(), 2)?;
+    let mut programs = start(bench, &stage, system, delay_ms, &rooms, &fifo)?;
+    let crowd = (scene.crowd > 0).then(|| start_crowd(&stage, scene.crowd)).transpose()?;
+    let heard = || {
+        let sounds =
+            |i: usize| Record::open(&stage.dir.join(format!("u{i}"))).ok()?.first_sound(0, unisono_tests::AUDIBLE);
+        (1..=3).map(sounds).collect::<Option<Vec<_>>>().map(|_| ())
+    };
+    let all_sound = truth::wait_for(Duration::from_secs(20), heard);
+    anyhow::ensure!(all_sound.is_some(), "not all rooms sound:\n{}", logs(&programs));
+    truth::pause(SETTLED);
+    impair(switch, scene);
+    programs.iter_mut().for_each(Process::reset_usage);
+    let (begun_ns, before, watch) = (truth::now_ns(), traffic(switch), Watch::start());
+    let mut back_ns = None;
+    match scene.outage_s {
+        None => truth::pause(bench.duration),
+        Some((at_s, for_s)) => {
+            truth::pause(Duration::from_secs(at_s));
+            network.plug(0, false)?;
+            truth::pause(Duration::from_secs(for_s));
+            network.plug(0, true)?;
+            back_ns = Some(truth::now_ns());
+            truth::pause(bench.duration.saturating_sub(Duration::from_secs(at_s + for_s)));
+        }
+    }
+    let (stalls, after) = (watch.finish(), traffic(switch));
+    anyhow::ensure!(!truth::interrupted(), "ended before the scene {} was over", scene.name);
+    let mut usage: Vec<Usage> = programs.iter().map(Process::usage).collect();
+    let server = usage.remove(0);
+    let healths: Vec<Option<[Health; 2]>> =
+        programs[1..].iter().map(|p| healths(&p.log(), begun_ns - p.started_ns())).collect();
+    let unclean = stop(&mut programs);
+    let crowd_lost = crowd.map(|mut crowd| {
+        crowd.stop();
+        crowd.log().lines().rev().find_map(|line| line.strip_prefix("given up: ")?.parse().ok()).unwrap_or(u64::MAX)
+    });
+    let records = (1..=3).map(|i| Record::open(&stage.dir.join(format!("u{i}"))));
+    let records = records.collect::<Result<Vec<_>, _>>().with_context(|| logs(&programs))?;
+    let survey = survey(signal, &records);
+    let since = |ns: i64| (ns - survey.start_ns) as f64 / 1e9;
+    // Of an outage counts what comes after it: spread from 3 s after the link's return on.
+    let skip_s = back_ns.map_or(since(begun_ns) + 1.0, |ns| since(ns) + 3.0);
+    let verdict = survey.verdict(skip_s);
+    let gaps = verdict.rooms.iter().map(|room| room.gaps).max().unwrap_or(0) + u32::from(scene.outage_s.is_some());
+    let known =
+        |of: fn(&Health) -> u64| healths.iter().flatten().map(|[first, last]| of(last).saturating_sub(of(first))).max();
+    let outcome = Outcome {
+        gaps,
+        concealed: known(|h| h.frames_concealed),
+        repaired: known(|h| h.packets_repaired),
+        repair_percent: 100.0 * (after.1 - before.1) as f64 / (after.0 - before.0).max(1) as f64,
+        latency_ms: latency_ms(&survey, &feeder, signal, skip_s),
+        back_s: back_ns.and_then(|ns| back_s(&survey, ns)),
+        crowd_lost,
+        scene: scene.clone(),
+        system,
+        delay_ms,
+        verdict,
+        server,
+        rooms: usage,
+        stalls,
+        unclean,
+    };
+    drop(feeder);
+    bench.put_away(&stage, signal)?;
+    Ok(outcome)
+}
+
+/// The server first, then three rooms.
+fn start(
+    bench: &Bench,
+    stage: &Stage,
+    system: System,
+    delay_ms: u32,
+    rooms: &[unisono_tests::house::Room],
+    fifo: &std::path::Path,
+) -> Result<Vec<Process>> {
+    let Stage { house, dir } = stage;
+    let mut programs = vec![];
+    if system == System::Snapcast {
+        programs.push(snapcast::start_server(house, fifo, dir, Some(delay_ms))?);
+        truth::pause(Duration::from_secs(1));
+    } else {
+        let source = format!("{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\" }}");
+        programs.push(house.start_sender(&Stream { format: "48000:16:2", source, playout_delay_ms: delay_ms })?);
+    }
+    for (i, room) in rooms.iter().enumerate() {
+        let (number, name) = (i + 1, format!("u{}", i + 1));
+        programs.push(match system {
+            System::Snapcast => snapcast::start_client(house, number, room, &name, dir)?,
+            _ => house.start_receiver(number, room, &name, &bench.extra)?,
+        });
+    }
+    Ok(programs)
+}
+
+fn start_crowd(stage: &Stage, rooms: usize) -> Result<Process> {
+    let launch = Launch {
+        name: "crowd",
+        program: &std::env::current_exe()?,
+        arguments: ["crowd", "--count", &rooms.to_string()].map(String::from).to_vec(),
+        environment: vec![],
+        namespace: None,
+        priority: None,
+        logs: &stage.dir,
+    };
+    stage.house.launch(launch, "r4")
+}
+
+fn impair(switch: &Switch, scene: &Scene) {
+    switch.from_host(0, scene.from_server);
+    for room in 1..=3 {
+        switch.to_host(room, scene.to_rooms);
+        switch.from_host(room, scene.from_rooms);
+    }
+}
+
+/// Bytes of the stream and of its repair so far, both as they entered the switch.
+fn traffic(switch: &Switch) -> (u64, u64) {
+    let Traffic { bytes: media, .. } =
+        switch.traffic(|flow| flow.from == 0 && flow.destination == MEDIA_PORT && flow.source == MEDIA_PORT);
+    let Traffic { bytes: repair, .. } =
+        switch.traffic(|flow| flow.source == REPAIR_PORT || flow.destination == REPAIR_PORT);
+    (media, repair)
+}
+
+/// The first report of a room that is `after_ns` old or older, and its last.
+fn healths(log: &str, after_ns: i64) -> Option<[Health; 2]> {
+    let all: Vec<Health> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let first = all.iter().find(|health| health.uptime_s * 1e9 >= after_ns as f64)?;
+    Some([first.clone(), all.last()?.clone()])
+}
+
+/// Median over windows and rooms.
+fn latency_ms(survey: &Survey, feeder: &Feeder, signal: &Signal, skip_s: f64) -> Option<f64> {
+    let rate = f64::from(signal.rate);
+    let late = |(time, fix): (&f64, &Option<unisono_tests::analysis::Fix>)| {
+        let heard_ns = survey.start_ns + ((time - survey.times[0]) * 1e9) as i64;
+        let late_ns = heard_ns - feeder.due_ns((*fix)?.position, rate);
+        let period_ns = (signal.samples.len() as f64 / rate * 1e9) as i64;
+        (*time >= skip_s).then(|| late_ns.rem_euclid(period_ns) as f64 / 1e6)
+    };
+    let all: Vec<f64> = survey.rooms.iter().flat_map(|room| survey.times.iter().zip(room).filter_map(late)).collect();
+    (!all.is_empty()).then(|| Quantiles::of(all).median)
+}
+
+/// From `back_ns` to the first window in which every room is heard again.
+fn back_s(survey: &Survey, back_ns: i64) -> Option<f64> {
+    let back_s = (back_ns - survey.start_ns) as f64 / 1e9;
+    let heard = |i: &usize| survey.times[*i] > back_s && survey.rooms.iter().all(|room| room[*i].is_some());
+    (0..survey.times.len()).find(heard).map(|i| survey.times[i] - back_s)
+}
+
+fn heading() {
+    println!(
+        "{:<9} {:<9} {:>5}  {:>5} {:>9} {:>9} {:>9} {:>9}  {:>8} {:>8} {:>10} {:>7} {:>6}  {:>12}",
+        "scene",
+        "system",
+        "delay",
+        "gaps",
+        "concealed",
+        "median us",
+        "p99 us",
+        "max us",
+        "repaired",
+        "repair %",
+        "latency ms",
+        "sender%",
+        "room %",
+        "stalls, worst"
+    );
+}
+
+fn row(o: &Outcome) {
+    let number = |n: Option<u64>| n.map_or("-".into(), |n| n.to_string());
+    println!(
+        "{:<9} {:<9} {:>5}  {:>5} {:>9} {:>9.1} {:>9.1} {:>9.1}  {:>8} {:>8.2} {:>10} {:>7.2} {:>6.2}  {:>4}, {:>4.0} ms{}",
+        o.scene.name,
+        format!("{:?}", o.system).to_lowercase(),
+        o.delay_ms,
+        o.gaps,
+        number(o.concealed),
+        o.verdict.spread_us.median,
+        o.verdict.spread_us.p99,
+        o.verdict.spread_us.max,
+        number(o.repaired),
+        o.repair_percent,
+        o.latency_ms.map_or("-".into(), |ms| format!("{ms:.0}")),
+        o.server.cpu_percent,
+        o.rooms.iter().map(|u| u.cpu_percent).fold(0.0, f64::max),
+        o.stalls.over_10_ms,
+        o.stalls.worst_ms,
+        judgement(o),
+    );
+    if let Some(back_s) = o.back_s {
+        println!("          all rooms sound {back_s:.2} s after the link came back");
+    }
+    if let Some(lost) = o.crowd_lost {
+        println!("          packets that the crowd could not have played: {lost}");
+    }
+    o.unclean.iter().for_each(|what| println!("          {what}"));
+}
+
+fn judgement(o: &Outcome) -> String {
+    let Some((gaps, p99_us)) = o.scene.target.filter(|_| o.system == System::Unisono) else { return String::new() };
+    let over = [
+        (o.gaps > gaps).then(|| format!("gaps > {gaps}")),
+        (o.verdict.spread_us.p99 > p99_us).then(|| format!("p99 > {p99_us}")),
+        (o.verdict.windows == 0).then(|| "nothing to compare".into()),
+        (o.scene.crowd > 0 && o.repair_percent > 5.0).then(|| "repair > 5 %".into()),
+        (o.scene.outage_s.is_some() && o.back_s.is_none_or(|s| s > 1.0)).then(|| "back > 1 s".into()),
+    ];
+    let over: Vec<String> = over.into_iter().flatten().collect();
+    if over.is_empty() { "  ok".into() } else { format!("  OVER: {}", over.join(", ")) }
+}

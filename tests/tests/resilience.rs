@@ -1,0 +1,102 @@
+//! The real programs on a bad network: a switch in user space that loses, delays and cuts. Needs root and a C compiler;
+//! skipped, loudly, where there are none.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{PATIENCE, Playing, end, health};
+use unisono_common::control::Way;
+use unisono_tests::house::Room;
+use unisono_tests::processes::Process;
+use unisono_tests::switch::impair::Impairment;
+use unisono_tests::truth;
+
+fn receiver(playing: &Playing, number: usize) -> Process {
+    playing.house.start_receiver(number, &Room::default(), &format!("u{number}"), "").unwrap()
+}
+
+fn wait_for_all(playing: &Playing, programs: &[&Process], from_ns: i64) {
+    for number in 1..programs.len() {
+        let heard = playing.wait_for_sound(&format!("u{number}"), from_ns);
+        let logs: Vec<String> = programs.iter().map(|program| program.log()).collect();
+        assert!(heard.is_some(), "room {number} is silent:\n{}", logs.join("\n"));
+    }
+}
+
+#[test]
+fn what_is_lost_is_sent_again_and_nobody_hears_of_it() {
+    let Some(playing) = Playing::impaired(2) else { return };
+    let mut sender = playing.start_sender();
+    let (mut one, mut two) = (receiver(&playing, 1), receiver(&playing, 2));
+    wait_for_all(&playing, &[&sender, &one, &two], 0);
+    truth::pause(Duration::from_secs(1));
+    let before = health(&one).unwrap();
+    let switch = playing.house.network().unwrap().switch().unwrap();
+    switch.to_host(1, Impairment::losing(0.05));
+    switch.from_host(1, Impairment::losing(0.05));
+    truth::pause(Duration::from_secs(6));
+    switch.to_host(1, Impairment::default());
+    switch.from_host(1, Impairment::default());
+    truth::pause(Duration::from_millis(1_500));
+    let after = health(&one).unwrap();
+    end(&mut [&mut one, &mut two, &mut sender]);
+    assert!(after.packets_repaired >= before.packets_repaired + 20, "{after:?}");
+    let (survey, stalls) = playing.survey(&["u1", "u2"]);
+    if stalls.over_20_ms == 0 {
+        assert_eq!(after.frames_concealed, before.frames_concealed, "{after:?}");
+        common::assert_undamaged(&survey, survey.all_sound_s() + 1.0, stalls);
+    }
+}
+
+#[test]
+fn a_room_that_does_not_hear_the_group_is_served_by_unicast_and_moves_back() {
+    let Some(playing) = Playing::impaired(1) else { return };
+    let mut sender = playing.start_sender();
+    let mut one = receiver(&playing, 1);
+    wait_for_all(&playing, &[&sender, &one], 0);
+    let switch = playing.house.network().unwrap().switch().unwrap();
+    switch.to_host(1, Impairment { multicast_loss: 1.0, ..Impairment::default() });
+    assert!(one.wait_for_log("packets come by unicast", PATIENCE), "{}", one.log());
+    truth::pause(Duration::from_secs(1));
+    wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+    let by = || truth::wait_for(PATIENCE, || health(&one).filter(|health| health.delivery == Some(Way::Unicast)));
+    assert!(by().is_some(), "{}", one.log());
+    switch.to_host(1, Impairment::default());
+    assert!(one.wait_for_log("packets come by multicast", 3 * PATIENCE), "{}", one.log());
+    wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+    end(&mut [&mut one, &mut sender]);
+}
+
+#[test]
+fn a_link_that_was_down_needs_nobody() {
+    let Some(playing) = Playing::impaired(1) else { return };
+    let mut sender = playing.start_sender();
+    let mut one = receiver(&playing, 1);
+    wait_for_all(&playing, &[&sender, &one], 0);
+    let network = playing.house.network().unwrap();
+    network.plug(1, false).unwrap();
+    truth::pause(Duration::from_secs(4));
+    network.plug(1, true).unwrap();
+    wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+    end(&mut [&mut one, &mut sender]);
+}
+
+#[test]
+fn of_two_senders_with_one_stream_each_says_so_and_a_room_stays_with_its_own() {
+    let Some(playing) = Playing::impaired(2) else { return };
+    let mut sender = playing.start_sender();
+    let mut one = receiver(&playing, 1);
+    wait_for_all(&playing, &[&sender, &one], 0);
+    let tone = unisono_tests::house::Stream { source: "{ type = \"tone\" }".into(), ..playing.stream() };
+    let mut other = playing.house.start_sender_on("r2", "other", &tone, "").unwrap();
+    for program in [&mut sender, &mut other] {
+        assert!(program.wait_for_log("has a stream with the id \"lab\" too", PATIENCE), "{}", program.log());
+    }
+    truth::pause(Duration::from_secs(2));
+    end(&mut [&mut one, &mut other, &mut sender]);
+    let (survey, stalls) = playing.survey(&["u1"]);
+    common::assert_undamaged(&survey, 1.0, stalls);
+}
