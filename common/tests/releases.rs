@@ -49,7 +49,7 @@ fn session() -> Session {
         playout_delay_ms: Some(250),
         repair: Some(Repair {
             requests: "10.77.0.1:7681".parse().unwrap(),
-            group: "239.77.9.8:5004".parse().unwrap(),
+            group: "239.77.9.8:5010".parse().unwrap(),
             payload_type: 97,
             ssrc: SSRC,
         }),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::section::{self, Section, flag, integer, label, number, parsed, path, read_file, suggestion, text};
+use super::section::{self, Section, flag, integer, label, parsed, path, read_file, suggestion, text};
 pub use super::source::{ReplayGain, RtpFrom, Signal, SourceConfig};
 use super::{ConfigError, DEFAULT_CLOCK_PORT, DEFAULT_HTTP_PORT, source};
 use crate::fec::Matrix;
@@ -200,7 +200,7 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
     let enabled = section.get("enabled", flag).unwrap_or(true);
     let fec = section.section("fec", "fec", read_fec).flatten();
     let idle_after_s = section.get("idle_after_s", integer(1..=86_400)).unwrap_or(DEFAULT_IDLE_S);
-    let silence_db = section.get("silence_db", number(-120.0..=-20.0)).unwrap_or(DEFAULT_SILENCE_DB);
+    let silence_db = section.get("silence_db", section::number(-120.0..=-20.0)).unwrap_or(DEFAULT_SILENCE_DB);
     let source = section.section("source", "source", |section| source::read(section, format));
     Some(StreamConfig {
         name: name.unwrap_or_else(|| capitalised(&id)),

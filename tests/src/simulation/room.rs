@@ -15,7 +15,7 @@ use unisono_common::config::receiver::Quality;
 use unisono_common::format::{Depth, Format};
 use unisono_receiver::playout::{Playout, Telemetry};
 use unisono_receiver::pointer::{EdgeFinder, Reading};
-use unisono_receiver::session::{ClockSource, PAYLOAD_CAPACITY, Packet, Session, SessionConfig};
+use unisono_receiver::session::{ClockSource, Packet, Session, SessionConfig};
 
 use super::clock::network::{Family, Link, Way};
 use super::clock::oscillator::Oscillator;
@@ -114,6 +114,7 @@ impl Room {
             quality: Quality::Low,
             device_rate: RATE,
             max_chunk: CHUNK,
+            lead_ns: Arc::default(),
         };
         let mut playout = Playout::new(RATE, 1, CHUNK);
         // Fails for rates that rubato refuses, which these are not.
@@ -186,14 +187,12 @@ impl Room {
             }
             self.under_way.pop();
             let first = number * PACKET_FRAMES;
-            let arrival = self.clock.local(t_s);
-            let payload = [0; PAYLOAD_CAPACITY];
-            let mut packet = Packet { timestamp: first as u32, length: 3 * PACKET_FRAMES as u16, arrival, payload };
-            for (bytes, frame) in packet.payload.chunks_exact_mut(3).zip(first..first + PACKET_FRAMES) {
+            let mut payload = [0; 3 * PACKET_FRAMES as usize];
+            for (bytes, frame) in payload.chunks_exact_mut(3).zip(first..) {
                 let sample = (content(frame as f64) * f64::from(1 << 23)).round() as i32;
                 bytes.copy_from_slice(&sample.to_be_bytes()[1..]);
             }
-            let _ = self.packets.push(packet);
+            let _ = self.packets.push(Packet::new(first as u32, &payload, false));
         }
     }
 

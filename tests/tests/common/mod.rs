@@ -74,7 +74,7 @@ impl Playing {
             Err(error) => return skipped(&error.to_string()),
         };
         let house = House::impaired(rooms, 7, dir.path(), &binaries().unwrap(), &instruments).unwrap();
-        Some(Playing::begin(house.reporting(1), dir))
+        Some(Playing::begin(house, dir))
     }
 
     /// What the stream is, fed from the pipe.

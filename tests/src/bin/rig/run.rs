@@ -119,7 +119,7 @@ impl Bench {
         let dir = self.work.path().join(name);
         std::fs::create_dir_all(&dir)?;
         let house = House::impaired(rooms, seed, &dir, &self.binaries, &self.instruments)?;
-        Ok(Stage { house: house.reporting(1), dir })
+        Ok(Stage { house, dir })
     }
 
     /// Plays the scene.
