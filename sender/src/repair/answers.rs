@@ -4,6 +4,8 @@
 //! - The first room that asks for a packet gets it by unicast, at once.
 //! - When a second room asks for the same one, it is sent to the group: whoever else lost it has it then. Requests that
 //!   were on their way meanwhile are covered by that answer ([`COVERED_NS`]) and get no other.
+//! - Where packets of late were lost to several rooms at once, already the first request is answered to the group. Then no
+//!   second one comes that could tell whether it is still so; it is forgotten slowly, and found out anew.
 //! - A room that asks again after that did not get the group's answer; it gets one of its own.
 //! - Answers leave one by one, at most eight times as fast as the stream, and over time never more of them than the
 //!   stream has packets: a storm of requests, or a forger of them, can't make the sender a flood.
@@ -26,6 +28,15 @@ const BURST: i64 = 96;
 /// Answers that wait to leave, at most.
 const MOST_WAITING: usize = 512;
 
+/// Packets were lost to several rooms of late, from this share of them on.
+const OFTEN: f64 = 0.5;
+
+/// How far one packet that several rooms ask for, or that only one does, moves that share; and an answer to the group, of
+/// which that is not known.
+const LEARNT: f64 = 0.25;
+const UNLEARNT: f64 = 1.0 / 8.0;
+const FORGOTTEN: f64 = 1.0 / 64.0;
+
 /// A packet of the stream as it was sent; room for the longest.
 pub type Bytes = [u8; rtp::MAX_PACKET];
 
@@ -42,6 +53,8 @@ pub struct Answers {
     /// Answers that may be given, in nanoseconds of the stream, as of `counted`.
     credit_ns: i64,
     counted: LocalTime,
+    /// Of the packets that were lost of late, the share that several rooms lost.
+    together: f64,
     counts: Counts,
 }
 
@@ -80,6 +93,8 @@ struct Kept {
     asker: Option<SocketAddr>,
     to: Option<To>,
     waits: bool,
+    /// More than one room has asked.
+    several: bool,
     answered: Option<LocalTime>,
 }
 
@@ -93,6 +108,7 @@ impl Answers {
             asker: None,
             to: None,
             waits: false,
+            several: false,
             answered: None,
         };
         Answers {
@@ -103,17 +119,19 @@ impl Answers {
             not_before: now,
             credit_ns: BURST * packet_ns,
             counted: now,
+            together: 0.0,
             counts: Counts::default(),
         }
     }
 
     /// A packet has been sent.
     pub fn store(&mut self, sequence: u16, packet: &[u8]) {
+        self.learn(sequence);
         let kept = self.slot(sequence);
         let length = packet.len().min(rtp::MAX_PACKET);
         kept.bytes[..length].copy_from_slice(&packet[..length]);
         (kept.sequence, kept.length) = (Some(sequence), length);
-        (kept.asker, kept.to, kept.waits, kept.answered) = (None, None, false, None);
+        (kept.asker, kept.to, kept.waits, kept.several, kept.answered) = (None, None, false, false, None);
         self.newest = Some(sequence);
     }
 
@@ -121,18 +139,21 @@ impl Answers {
     pub fn ask(&mut self, by: SocketAddr, sequence: u16, now: LocalTime) {
         self.counts.asked += 1;
         let full = self.waiting.len() >= MOST_WAITING;
+        let first = if self.together > OFTEN { To::Group } else { To::Room(by) };
         let kept = self.slot(sequence);
         if kept.sequence != Some(sequence) {
             self.counts.unknown += 1;
             return;
         }
+        kept.several |= kept.asker.is_some_and(|asker| asker != by);
         let recent = kept.answered.is_some_and(|at| now - at < COVERED_NS);
         let to = match (kept.to, kept.asker) {
             // Asked again by the only one that ever did, or by anybody before the group's answer could be heard.
             (Some(To::Group), _) if kept.waits || recent => None,
             (Some(To::Room(room)), _) if room == by && (kept.waits || recent) => None,
             (Some(To::Room(room)), _) if room != by => Some(To::Group),
-            (None, _) | (Some(_), _) => Some(To::Room(by)),
+            (None, _) => Some(first),
+            (Some(_), _) => Some(To::Room(by)),
         };
         let Some(to) = to else {
             self.counts.covered += 1;
@@ -199,6 +220,16 @@ impl Answers {
     /// Number of the packet that was sent last.
     pub fn newest(&self) -> Option<u16> {
         self.newest
+    }
+
+    /// What was asked of the packet whose place is taken by a new one tells how the next ones are lost.
+    fn learn(&mut self, sequence: u16) {
+        let Kept { asker: Some(_), several, to, .. } = *self.slot(sequence) else { return };
+        self.together += match (several, to) {
+            (true, _) => LEARNT * (1.0 - self.together),
+            (false, Some(To::Group)) => -FORGOTTEN * self.together,
+            (false, _) => -UNLEARNT * self.together,
+        };
     }
 
     /// Takes the price of an answer, if there is that much.

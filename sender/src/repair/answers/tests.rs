@@ -66,6 +66,36 @@ fn a_second_room_that_asks_before_the_answer_has_left_turns_it_to_the_group() {
     assert_eq!(leave(&mut answers, 0, 20), [(0, 7, To::Group)]);
 }
 
+/// Packet after packet is lost to `rooms` rooms, which hear what goes to the group; the last answers.
+fn lose_together(answers: &mut Answers, from: u16, packets: u16, rooms: u16) -> usize {
+    let mut left = 0;
+    for sequence in from..from + packets {
+        answers.store(sequence, &sequence.to_be_bytes());
+        let ms = i64::from(sequence) * 50;
+        answers.ask(room(0), sequence, at(ms));
+        let first = leave(answers, ms, ms + 1);
+        left += first.len();
+        if first.iter().all(|(_, _, to)| *to != To::Group) {
+            (1..rooms).for_each(|n| answers.ask(room(n), sequence, at(ms + 1)));
+        }
+        left += leave(answers, ms + 1, ms + 40).len();
+    }
+    left
+}
+
+#[test]
+fn where_rooms_lose_the_same_packets_the_first_request_is_answered_to_all() {
+    let mut answers = Answers::new(16, PACKET_NS, at(0));
+    lose_together(&mut answers, 0, 32, 200);
+    let left = lose_together(&mut answers, 32, 200, 200);
+    assert!((200..250).contains(&left), "{left} answers for 200 packets");
+    // One room alone then.
+    lose_together(&mut answers, 232, 200, 1);
+    let to_group = answers.counts().to_group;
+    lose_together(&mut answers, 432, 100, 1);
+    assert_eq!(answers.counts().to_group, to_group);
+}
+
 #[test]
 fn what_is_not_kept_is_not_answered() {
     let mut answers = sent();
