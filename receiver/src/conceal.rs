@@ -2,19 +2,19 @@
 //!
 //! The last milliseconds before a gap are looked for a little earlier in the sound (waveform similarity); what followed
 //! them there is a likely continuation. It is faded in over the last frames before the gap, and out again under the first
-//! ones after it, so that neither edge is a click. Within a gap it dies away in [`GONE_S`]: repeated for longer, a
-//! piece of sound is a buzz. Only how frames sound is decided here: which frame is where is never touched.
+//! ones after it, so that neither edge is a click. Within a gap it dies away in [`GONE_S`], and it is taken from farther
+//! back than that: nothing is ever repeated, which would click at each repetition, and buzz. Only how frames sound is decided here: which frame is where is never touched.
 
 /// Length of the piece that is looked for, in seconds.
 const PIECE_S: f64 = 0.004;
 
-/// How far back it is looked for, in seconds.
-const NEAREST_S: f64 = 0.005;
-const FARTHEST_S: f64 = 0.020;
-
 /// Until here a gap sounds at full level, and from here on not at all, in seconds after its beginning.
 const FULL_S: f64 = 0.005;
 const GONE_S: f64 = 0.025;
+
+/// How far back the piece is looked for, in seconds: what follows it lasts until the gap is silent.
+const NEAREST_S: f64 = GONE_S;
+const FARTHEST_S: f64 = 0.045;
 
 /// Frames between the places that are tried at first, and between those that are compared.
 const COARSE: usize = 4;

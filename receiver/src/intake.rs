@@ -218,9 +218,16 @@ fn sounds(depth: Depth, payload: &[u8]) -> bool {
 
 /// Whom we listen to. Two senders of one stream would otherwise be heard in turns.
 struct Source {
-    address: IpAddr,
+    /// Where its multicast comes from, once some has come.
+    address: Option<IpAddr>,
     ssrc: u32,
     heard: LocalTime,
+}
+
+impl Source {
+    fn may_be_at(&self, address: Option<IpAddr>) -> bool {
+        self.address.zip(address).is_none_or(|(known, other)| known == other)
+    }
 }
 
 impl Worker {
@@ -239,7 +246,8 @@ impl Worker {
             let [stream, own, group, parity] = self.wait(now + LOOK_NS, stop);
             while stream && let Ok(Some(received)) = self.socket.receive(&mut buffer) {
                 quiet_since = received.stamp.at;
-                if received.truncated || !self.take(&buffer[..received.len], received.from.ip(), received.stamp.at) {
+                let from = Some(received.from.ip());
+                if received.truncated || !self.take(&buffer[..received.len], from, received.stamp.at) {
                     self.counts.malformed.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
@@ -281,8 +289,9 @@ impl Worker {
         }
     }
 
-    /// Takes one packet in; false if it is none of this stream.
-    fn take(&mut self, bytes: &[u8], from: IpAddr, arrival: LocalTime) -> bool {
+    /// Takes one packet in; false if it is none of this stream. What came by unicast is from the sender, whatever address it
+    /// sends its multicast from.
+    fn take(&mut self, bytes: &[u8], from: Option<IpAddr>, arrival: LocalTime) -> bool {
         let Ok(packet) = rtp::Packet::parse(bytes) else { return false };
         if packet.header.payload_type != self.payload_type || packet.payload.len() > PAYLOAD_CAPACITY {
             return false;
@@ -304,9 +313,9 @@ impl Worker {
 
     /// Takes in what the sender says to this room or to all: what was sent again, and what is delivered by unicast.
     fn listen(&mut self, buffer: &mut [u8]) {
-        while let Some((said, from, arrival)) = self.mending.as_mut().and_then(|mending| mending.receive(buffer)) {
+        while let Some((said, arrival)) = self.mending.as_mut().and_then(|mending| mending.receive(buffer)) {
             let taken = match said {
-                Said::Packet(length) => self.take(&buffer[..length], from, arrival),
+                Said::Packet(length) => self.take(&buffer[..length], None, arrival),
                 Said::Again(length, way) => self.take_again(&buffer[..length], way, arrival),
                 Said::AskAgain => {
                     self.delivery.ask_again();
@@ -379,9 +388,12 @@ impl Worker {
         }
     }
 
-    fn is_ours(&mut self, address: IpAddr, ssrc: u32, now: LocalTime) -> bool {
+    fn is_ours(&mut self, address: Option<IpAddr>, ssrc: u32, now: LocalTime) -> bool {
         match &mut self.source {
-            Some(source) if source.address == address && source.ssrc == ssrc => source.heard = now,
+            Some(source) if source.ssrc == ssrc && source.may_be_at(address) => {
+                source.heard = now;
+                source.address = source.address.or(address);
+            }
             Some(source) if now - source.heard < SOURCE_HOLD_NS => return false,
             _ => {
                 self.source = Some(Source { address, ssrc, heard: now });

@@ -1,6 +1,6 @@
 //! Announces the streams by SAP, and listens for others who announce the same.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tracing::{debug, error};
 use unisono_common::sap::{self, GROUP_GLOBAL, GROUP_LOCAL, GROUP_PULSE, Kind, Packet};
@@ -178,7 +178,7 @@ fn announced_session(packet: &[u8]) -> Option<Session> {
 }
 
 /// How a session announced by anybody disturbs our stream, if it does.
-fn conflict(session: &Session, id: &str, group: SocketAddrV4, sdp: &str) -> Option<String> {
+fn conflict(session: &Session, id: &str, group: SocketAddr, sdp: &str) -> Option<String> {
     let ours = unisono_common::sdp::origin(sdp.as_bytes())?;
     if session.origin.key() == ours.key() {
         return None;
@@ -189,7 +189,7 @@ fn conflict(session: &Session, id: &str, group: SocketAddrV4, sdp: &str) -> Opti
             "another sender at {host} has a stream with the id \"{id}\" too; give one of them another id"
         ));
     }
-    (session.address == IpAddr::V4(*group.ip())).then(|| {
+    (session.address == group.ip()).then(|| {
         format!("another sender at {host} sends \"{name}\" to our group {}; give one of them another group", group.ip())
     })
 }

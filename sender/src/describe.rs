@@ -32,7 +32,7 @@ pub struct Host {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Groups {
     /// The stream.
-    pub media: SocketAddrV4,
+    pub media: SocketAddr,
     /// Packets that are sent again to all rooms.
     pub repair: SocketAddrV4,
     /// Parity, where there is any.
@@ -42,13 +42,14 @@ pub struct Groups {
 impl Groups {
     /// Their addresses.
     pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + use<> {
-        [Some(self.media), Some(self.repair), self.fec].into_iter().flatten().map(|group| *group.ip())
+        let media = ipv4(self.media.ip());
+        [media, Some(*self.repair.ip()), self.fec.map(|group| *group.ip())].into_iter().flatten()
     }
 }
 
 /// The groups of all streams, in their order: as configured, else by the stream's id, none twice.
 pub fn groups(streams: &[StreamConfig]) -> Vec<Groups> {
-    groups_among(streams, streams.iter().filter_map(|stream| stream.group).collect())
+    groups_among(streams, streams.iter().filter_map(|stream| ipv4(stream.group?)).collect())
 }
 
 /// The groups of one more stream, none of which is among those that are `taken`.
@@ -61,23 +62,27 @@ fn groups_among(streams: &[StreamConfig], mut taken: Vec<Ipv4Addr>) -> Vec<Group
         let group = stream.group.unwrap_or_else(|| {
             let group = multicast_group(&stream.id, &taken);
             taken.push(group);
-            group
+            group.into()
         });
-        SocketAddrV4::new(group, stream.port)
+        SocketAddr::new(group, stream.port)
     };
-    let media: Vec<SocketAddrV4> = streams.iter().map(pick).collect();
+    let media: Vec<SocketAddr> = streams.iter().map(pick).collect();
     let mut beside = |stream: &StreamConfig, what: &str, ports: u16| {
         let group = multicast_group(&format!("{}/{what}", stream.id), &taken);
         taken.push(group);
         // A port of its own too: a socket that is bound to a port alone hears every group that its host has joined.
         SocketAddrV4::new(group, stream.port.checked_add(ports).unwrap_or(stream.port - ports))
     };
-    let complete = |(stream, media): (&StreamConfig, SocketAddrV4)| Groups {
+    let complete = |(stream, media): (&StreamConfig, SocketAddr)| Groups {
         media,
         repair: beside(stream, "repair", REPAIR_PORTS),
         fec: stream.fec.map(|_| beside(stream, "fec", FEC_PORTS)),
     };
     streams.iter().zip(media).map(complete).collect()
+}
+
+fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
+    if let IpAddr::V4(address) = address { Some(address) } else { None }
 }
 
 /// The description of a stream.
@@ -90,7 +95,7 @@ pub fn session(stream: &StreamConfig, groups: &Groups, host: &Host, identity: &S
             address: host.address.to_string(),
         },
         name: stream.name.clone(),
-        address: IpAddr::V4(*groups.media.ip()),
+        address: groups.media.ip(),
         ttl: Some(host.ttl),
         port: groups.media.port(),
         payload_type: stream.format.payload_type(),

@@ -18,7 +18,7 @@ use unisono_common::config::ConfigError;
 use unisono_common::config::sender::{SenderConfig, SourceConfig, StreamConfig};
 use unisono_common::identity::StreamIdentity;
 use unisono_host::interface::Interface;
-use unisono_host::multicast::{self, MulticastSender, SendOptions};
+use unisono_host::multicast::{MulticastSender, SendOptions};
 use unisono_host::state::{StateDir, StateError};
 use unisono_host::{clock, random};
 use utoipa::ToSchema;
@@ -233,7 +233,7 @@ impl Inner {
         }
         let Network { interface, host, state, .. } = &self.network;
         let options = SendOptions { source_port: groups.media.port(), ttl: host.ttl, dscp: DSCP };
-        let socket = Arc::new(MulticastSender::open(interface, multicast::IPV4, options).map_err(network)?);
+        let socket = Arc::new(MulticastSender::open(interface, groups.media.ip(), options).map_err(network)?);
         let file = format!("streams/{}.toml", config.id);
         let mut identity = known_identity(&file, state)?;
         if let Some(text) = &self.config.identity {

@@ -1,13 +1,13 @@
 //! RTCP: a sender report each second, a goodbye at the end, and an ear for another sender in the group.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tracing::{debug, error};
 use unisono_common::rtcp::{self, Item, SenderReport};
 use unisono_common::time::{LocalTime, rtp_timestamp};
 use unisono_host::interface::Interface;
-use unisono_host::multicast::{self, MulticastError, MulticastReceiver, MulticastSender, SendOptions};
+use unisono_host::multicast::{MulticastError, MulticastReceiver, MulticastSender, SendOptions};
 
 use crate::streams::{OnAir, Stream};
 use crate::timeserver::MediaClock;
@@ -32,7 +32,7 @@ impl Reporter {
     /// Opens the sockets of a stream that is on air; nothing is sent yet.
     pub fn open(
         stream: Arc<Stream>,
-        group: SocketAddrV4,
+        group: SocketAddr,
         interface: &Interface,
         address: Ipv4Addr,
         ttl: u8,
@@ -41,8 +41,8 @@ impl Reporter {
         let group = rtcp_group(group);
         let options = SendOptions { source_port: group.port(), ttl, dscp };
         Ok(Reporter {
-            sender: MulticastSender::open(interface, multicast::IPV4, options)?,
-            receiver: MulticastReceiver::join(SocketAddr::from(group), interface)?,
+            sender: MulticastSender::open(interface, group.ip(), options)?,
+            receiver: MulticastReceiver::join(group, interface)?,
             address,
             cname: format!("{}@{address}", stream.id),
             stream,
@@ -85,7 +85,7 @@ impl Reporter {
         };
         let mut packet = [0; 512];
         let sent = match rtcp::write_report(&report, &self.cname, bye, &mut packet) {
-            Ok(len) => self.sender.send_to(&packet[..len], rtcp_group(on_air.group).into()),
+            Ok(len) => self.sender.send_to(&packet[..len], rtcp_group(on_air.group)),
             Err(error) => return debug!(stream = self.stream.id, "{error}"),
         };
         if let Err(error) = sent {

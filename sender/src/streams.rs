@@ -1,6 +1,6 @@
 //! The streams of this sender, as everybody beside the audio path sees them: what they are, what they do, how they are.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -37,7 +37,7 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct OnAir {
     /// Multicast group and RTP port.
-    pub group: SocketAddrV4,
+    pub group: SocketAddr,
     /// Synchronisation source of its packets.
     pub ssrc: u32,
     /// Its description, as it is announced.
@@ -117,7 +117,7 @@ impl Quiet {
 #[derive(Clone, Debug)]
 pub struct Address {
     /// Multicast group and RTP port.
-    pub group: SocketAddrV4,
+    pub group: SocketAddr,
     /// Synchronisation source of its packets.
     pub ssrc: u32,
     /// Its description.

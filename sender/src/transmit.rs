@@ -5,7 +5,7 @@
 //! wait-free ring of orders; what it is done with goes back by another, to be dropped where that may take its time.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -269,7 +269,7 @@ struct Lane {
 impl Lane {
     fn new(outgoing: Outgoing) -> Self {
         let Outgoing { key, rank, stream, feed, socket, from_frame, copies } = outgoing;
-        let address = stream.on_air.as_ref().map(|on_air| (SocketAddr::from(on_air.group), on_air.ssrc));
+        let address = stream.on_air.as_ref().map(|on_air| (on_air.group, on_air.ssrc));
         let (group, ssrc) = address.unwrap_or_else(|| (SocketAddr::from(([0; 4], 0)), 0));
         let packetizer = Packetizer::new(stream.format, ssrc);
         Lane { key, rank, group, packetizer, stream, feed, socket, from_frame, frame: i64::MIN, copies }
@@ -317,6 +317,6 @@ impl Lane {
 }
 
 /// The address that RTCP of a stream goes to.
-pub fn rtcp_group(group: SocketAddrV4) -> SocketAddrV4 {
-    SocketAddrV4::new(*group.ip(), group.port() + 1)
+pub fn rtcp_group(group: SocketAddr) -> SocketAddr {
+    SocketAddr::new(group.ip(), group.port() + 1)
 }

@@ -87,6 +87,9 @@ impl Network {
         ip(None, "link set br0 up", &switch)?;
         for room in 0..=rooms {
             let host = network.add(&house, &if room == 0 { "srv".into() } else { format!("r{room}") })?;
+            // IPv6 addresses are good at once: there is nobody to share them with.
+            let file = Path::new("/proc/sys/net/ipv6/conf/default/accept_dad");
+            set_in(&Path::new(MOUNTS).join(&host), file, "0").map_err(NetworkError::NoSwitch)?;
             let port = format!("port{room}");
             ip(None, &format!("link add eth0 type veth peer name {port} netns {switch}"), &host)?;
             ip(None, "link set lo up", &host)?;

@@ -71,6 +71,27 @@ fn a_room_that_does_not_hear_the_group_is_served_by_unicast_and_moves_back() {
 }
 
 #[test]
+fn ipv6_groups_of_link_and_site_scope_are_heard_and_mended() {
+    for group in ["ff02::77:1", "ff05::77:1"] {
+        let Some(playing) = Playing::impaired(1) else { return };
+        let mut stream = playing.stream();
+        stream.source += &format!("\ngroup = \"{group}\"");
+        let mut sender = playing.house.start_sender(&stream).unwrap();
+        let mut one = receiver(&playing, 1);
+        wait_for_all(&playing, &[&sender, &one], 0);
+        let switch = playing.house.network().unwrap().switch().unwrap();
+        switch.to_host(1, Impairment::losing(0.05));
+        let mended = truth::wait_for(PATIENCE, || health(&one).filter(|health| health.packets_repaired >= 5));
+        assert!(mended.is_some(), "{group}: {}", one.log());
+        // A switch that does not carry the group: the same stream by unicast, and IPv4.
+        switch.to_host(1, Impairment { multicast_loss: 1.0, ..Impairment::default() });
+        assert!(one.wait_for_log("packets come by unicast", PATIENCE), "{group}: {}", one.log());
+        wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+        end(&mut [&mut one, &mut sender]);
+    }
+}
+
+#[test]
 fn a_link_that_was_down_needs_nobody() {
     let Some(playing) = Playing::impaired(1) else { return };
     let mut sender = playing.start_sender();

@@ -77,7 +77,7 @@ pub struct StreamConfig {
     /// What is on the wire: 16 or 24 bits.
     pub format: Format,
     /// Multicast group; nothing means one derived from the id.
-    pub group: Option<Ipv4Addr>,
+    pub group: Option<IpAddr>,
     /// RTP port, even; RTCP is on the next one.
     pub port: u16,
     /// Whether the stream is sent at all.
@@ -261,8 +261,7 @@ fn check_unique(top: &Section<'_>, streams: &[StreamConfig]) {
         for other in &streams[..i] {
             if other.id == stream.id {
                 top.problem_at("streams", &format!("two streams have the id \"{}\"; give each its own", stream.id));
-            } else if stream.group.is_some() && other.group == stream.group {
-                let group = stream.group.unwrap_or(Ipv4Addr::UNSPECIFIED);
+            } else if let Some(group) = stream.group.filter(|group| other.group == Some(*group)) {
                 let ids = format!("\"{}\" and \"{}\"", other.id, stream.id);
                 top.problem_at("streams", &format!("the streams {ids} share the group {group}; give each its own"));
             }
@@ -325,14 +324,17 @@ fn host_address(value: &section::Value<'_>) -> Result<Ipv4Addr, String> {
     address.filter(fit).ok_or_else(|| format!("\"{typed}\" is no IPv4 address of a host; write one as 10.0.0.5"))
 }
 
-fn group_address(value: &section::Value<'_>) -> Result<Ipv4Addr, String> {
+fn group_address(value: &section::Value<'_>) -> Result<IpAddr, String> {
     let typed = text(value)?;
-    let group: Option<Ipv4Addr> = typed.parse().ok();
-    // 224.0.0.0/24 is flooded to every port of every switch: no place for audio.
-    let fit = |group: &Ipv4Addr| group.is_multicast() && group.octets()[..3] != [224, 0, 0];
-    group
-        .filter(fit)
-        .ok_or_else(|| format!("\"{typed}\" is no multicast group for audio; use one of 239.0.0.0 to 239.255.255.255"))
+    let fit = |group: &IpAddr| match group {
+        // 224.0.0.0/24 is flooded to every port of every switch: no place for audio.
+        IpAddr::V4(group) => group.is_multicast() && group.octets()[..3] != [224, 0, 0],
+        // Of link scope or wider, and none of those that every host is in (ff02::1, ff02::fb, ...).
+        IpAddr::V6(group) => group.is_multicast() && group.segments()[0] & 0xf >= 2 && group.segments()[1..7] != [0; 6],
+    };
+    typed.parse().ok().filter(fit).ok_or_else(|| {
+        format!("\"{typed}\" is no multicast group for audio; use one of 239.0.0.0 to 239.255.255.255, or as ff15::77:1")
+    })
 }
 
 fn rtp_port(value: &section::Value<'_>) -> Result<u16, String> {

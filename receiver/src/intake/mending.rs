@@ -1,6 +1,6 @@
 //! The shell around [`Repair`](crate::repair::Repair): sends its requests and takes in the answers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -154,8 +154,8 @@ impl Mending {
         }
     }
 
-    /// Takes the next thing that the sender says: what, from where and when; packets are in `buffer`.
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Option<(Said, IpAddr, LocalTime)> {
+    /// Takes the next thing that the sender says: what, and when; packets are in `buffer`.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Option<(Said, LocalTime)> {
         let asked: SocketAddr = self.address.requests;
         loop {
             let own = self.own.receive(buffer).ok().flatten().map(|received| (received, Way::Answer));
@@ -178,7 +178,7 @@ impl Mending {
                 Some(byte) if byte & 0x7f == self.address.payload_type => Said::Again(received.len, way),
                 _ => Said::Packet(received.len),
             };
-            return Some((said, received.from.ip(), received.stamp.at));
+            return Some((said, received.stamp.at));
         }
     }
 

@@ -113,7 +113,7 @@ fn of_two_hundred_rooms_few_ask() {
         let missed_ms = (number + 1) * PACKET_MS;
         losses += 1;
         rooms.iter_mut().for_each(|room| {
-            room.arrived(number - 1, Way::Stream, at(missed_ms - 10));
+            (number - 38..number).for_each(|before| room.arrived(before, Way::Stream, at(before * PACKET_MS)));
             room.arrived(number + 1, Way::Stream, at(missed_ms));
         });
         // The second request is answered to all, 2 ms later.

@@ -16,7 +16,7 @@ fn pulseaudio_hears_every_five_seconds_and_the_others_slow_down() {
 
 const OURS: &str = "v=0\no=- 7 1 IN IP4 10.0.0.1\ns=Music\nc=IN IP4 239.77.1.1/16\nt=0 0\nm=audio 5004 RTP/AVP 127\n\
                     a=rtpmap:127 L16/48000/2\na=x-unisono-id:music\n";
-const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 77, 1, 1), 5004);
+const GROUP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 77, 1, 1)), 5004);
 
 fn conflict_with(sdp: &str) -> Option<String> {
     let packet = sap::packet(Kind::Announcement, IpAddr::from([10, 0, 0, 2]), sdp);

@@ -23,12 +23,12 @@ fn settle_at(host: &Host, identity: &mut StreamIdentity) -> Option<String> {
 #[test]
 fn every_stream_has_a_group_of_its_own() {
     let mut configured = stream("a");
-    configured.group = Some(multicast_group("b", &[]));
+    configured.group = Some(multicast_group("b", &[]).into());
     let groups = groups(&[stream("b"), configured, stream("c")]);
-    assert_eq!(groups[1].media.ip(), &multicast_group("b", &[]), "what is configured comes first");
-    assert_eq!(groups[2].media.ip(), &multicast_group("c", &[]));
+    assert_eq!(groups[1].media.ip(), multicast_group("b", &[]), "what is configured comes first");
+    assert_eq!(groups[2].media.ip(), multicast_group("c", &[]));
     let all: std::collections::HashSet<_> =
-        groups.iter().flat_map(|groups| [*groups.media.ip(), *groups.repair.ip()]).collect();
+        groups.iter().flat_map(|groups| [groups.media.ip(), IpAddr::from(*groups.repair.ip())]).collect();
     assert_eq!(all.len(), 6, "none twice, and what is sent again in none of them: {groups:?}");
 }
 

@@ -59,7 +59,7 @@ fn every_key_is_read() {
     assert_eq!(config.http_listen.to_string(), "127.0.0.1:8080");
     let [radio, mpd, tone] = &config.streams[..] else { panic!("three streams") };
     assert_eq!(radio.format.to_string(), "44100:24:1");
-    assert_eq!((radio.group, radio.port, radio.enabled), (Some(Ipv4Addr::new(239, 1, 2, 3)), 6004, false));
+    assert_eq!((radio.group, radio.port, radio.enabled), (Some(IpAddr::from([239, 1, 2, 3])), 6004, false));
     let library = SourceConfig::Library {
         path: "/srv/music".into(),
         shuffle: true,
@@ -137,6 +137,18 @@ fn a_source_must_be_known_and_complete() {
     );
     assert_eq!(source("{ type = 'pipe' }"), "sender.toml:2: source: needs the key \"path\": the FIFO to read");
     assert_eq!(source("'demo'"), "sender.toml:2: source: this must be a table, not a text");
+}
+
+#[test]
+fn groups_are_of_either_family_and_for_audio_alone() {
+    for good in ["239.0.1.1", "232.1.1.1", "ff02::77:1", "ff05::77:1", "ff15::1:2:3"] {
+        let config = SenderConfig::parse(Path::new("s.toml"), &format!("[[streams]]\nid='a'\ngroup='{good}'")).unwrap();
+        assert_eq!(config.streams[0].group, Some(good.parse().unwrap()));
+    }
+    for bad in ["224.0.0.251", "10.0.0.1", "ff01::77:1", "ff02::fb", "fe80::1", "music"] {
+        let said = complaint(&format!("[[streams]]\nid='a'\ngroup='{bad}'"));
+        assert!(said.contains(bad) && said.contains("ff15::77:1"), "{said}");
+    }
 }
 
 #[test]
