@@ -273,6 +273,9 @@ pub struct Health {
     pub clock_ppm: Option<f64>,
     /// Audio held between the network and the DAC, in milliseconds.
     pub buffer_ms: Option<f64>,
+    /// By how much packets came before they were needed, at the least, in the last ten to twenty seconds, in milliseconds; less
+    /// than 0 is too late. One that was sent again counts when it came then.
+    pub spare_ms: Option<f64>,
     /// The volume that is being played now, in dB, while it ramps.
     pub volume_db: Option<f32>,
     /// How packets come.

@@ -13,6 +13,7 @@
 //! - [`fec`]: parity across packets, to compute what was lost;
 //! - [`delivery`]: a stream by unicast, for a room that does not hear its group;
 //! - [`clock`]: how a receiver learns the sender's clock;
+//! - [`playout_delay`]: one figure for all rooms, and how it changes unheard;
 //! - [`identity`]: what a stream keeps over restarts;
 //! - [`config`]: the configuration files of both daemons;
 //! - [`control`]: what the hub and a room say to each other;
@@ -28,6 +29,7 @@ pub mod doctor;
 pub mod format;
 pub mod identity;
 pub mod pcm;
+pub mod playout_delay;
 pub mod rtcp;
 pub mod rtp;
 pub mod rtx;

@@ -104,9 +104,11 @@ pub fn packet(kind: Kind, origin: IpAddr, sdp: &str) -> Vec<u8> {
     packet
 }
 
-/// The hash of a description: changes when it changes, and is never 0, which VLC refuses.
+/// The hash of a description: changes when it changes, and is never 0, which VLC refuses. The playout delay, which only
+/// Unisono reads, is not in it: no other player need begin anew because of it.
 pub fn message_hash(sdp: &str) -> u16 {
-    match crc32(sdp.as_bytes()) as u16 {
+    let read_by_all: String = sdp.split_inclusive('\n').filter(|line| !line.starts_with("a=x-unisono-delay")).collect();
+    match crc32(read_by_all.as_bytes()) as u16 {
         0 => 1,
         hash => hash,
     }

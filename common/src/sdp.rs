@@ -10,6 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::fec::Matrix;
 use crate::format::Format;
+use crate::playout_delay::PlayoutDelay;
+use crate::time::MediaTime;
 
 mod parse;
 
@@ -47,10 +49,27 @@ pub struct Session {
     pub stream_id: Option<String>,
     /// From a frame's timestamp to its sound, in milliseconds, when a Unisono sender announces it.
     pub playout_delay_ms: Option<u32>,
+    /// How it became that, when it has changed while the stream was sent.
+    pub delay_change: Option<DelayChange>,
     /// Where lost packets are asked for, when a Unisono sender announces it.
     pub repair: Option<Repair>,
     /// Where parity of its packets is sent, when a Unisono sender announces it.
     pub fec: Option<Fec>,
+}
+
+/// A change of the playout delay that all rooms make together (`a=x-unisono-delay-change`, of the same form as
+/// `a=x-unisono-repair`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DelayChange {
+    /// What it was before, in milliseconds.
+    pub from_ms: u32,
+    /// When it begins to change.
+    pub begins: MediaTime,
+}
+
+impl DelayChange {
+    /// Version of the attribute.
+    pub const VERSION: u32 = 1;
 }
 
 /// Where a stream's parity is found (`a=x-unisono-fec`, of the same form as `a=x-unisono-repair`).
@@ -147,6 +166,31 @@ impl fmt::Display for ReferenceClock {
     }
 }
 
+impl Session {
+    /// The playout delay over time, where `default_ms` holds if none is announced.
+    pub fn playout_delay(&self, default_ms: u32) -> PlayoutDelay {
+        let ns = |ms: u32| i64::from(ms) * 1_000_000;
+        let to_ns = ns(self.playout_delay_ms.unwrap_or(default_ms));
+        match self.delay_change {
+            Some(DelayChange { from_ms, begins }) => PlayoutDelay::gliding(ns(from_ms), to_ns, begins),
+            None => PlayoutDelay::fixed(to_ns),
+        }
+    }
+
+    /// Whether `other` is the same session, but perhaps for its playout delay.
+    pub fn is_but_for_delay(&self, other: &Session) -> bool {
+        let &Session { playout_delay_ms, delay_change, .. } = self;
+        *self == Session { playout_delay_ms, delay_change, ..other.clone() }
+    }
+}
+
+impl fmt::Display for DelayChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DelayChange { from_ms, begins } = self;
+        write!(f, "{} from={from_ms} begins={}", Self::VERSION, begins.as_ns())
+    }
+}
+
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Repair { requests, group, payload_type, ssrc } = self;
@@ -205,6 +249,9 @@ impl fmt::Display for Session {
         }
         if let Some(delay) = self.playout_delay_ms {
             writeln!(f, "a=x-unisono-delay:{delay}")?;
+        }
+        if let Some(change) = &self.delay_change {
+            writeln!(f, "a=x-unisono-delay-change:{change}")?;
         }
         if let Some(repair) = &self.repair {
             writeln!(f, "a=x-unisono-repair:{repair}")?;

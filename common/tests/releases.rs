@@ -47,6 +47,7 @@ fn session() -> Session {
         source: None,
         stream_id: Some("living-room".into()),
         playout_delay_ms: Some(250),
+        delay_change: None,
         repair: Some(Repair {
             requests: "10.77.0.1:7681".parse().unwrap(),
             group: "239.77.9.8:5010".parse().unwrap(),

@@ -4,6 +4,7 @@
 //! as good as a real one. The caller's contract: [`render`](Playout::render) is called for consecutive device frames;
 //! a call that does not continue where the last one ended tells that the card ran on without us.
 
+use unisono_common::playout_delay::PlayoutDelay;
 use unisono_common::time::LocalTime;
 
 use crate::dac::{DacClock, DacMap, Edge, Observed};
@@ -59,6 +60,8 @@ pub struct Telemetry {
     pub missing: u64,
     /// Packets of the session that is played.
     pub packets: PacketCounts,
+    /// By how much they came before they were taken, at the least, in the last ten to twenty seconds, in ns.
+    pub spare_ns: Option<i64>,
 }
 
 /// The engine between packets and a card.
@@ -155,6 +158,13 @@ impl Playout {
         }
     }
 
+    /// The playout delay of the session `id`, if it is still here, is another from now on.
+    pub fn set_playout_delay(&mut self, id: u64, delay: PlayoutDelay) {
+        for session in [&mut self.current, &mut self.incoming].into_iter().flatten().filter(|s| s.id() == id) {
+            session.set_playout_delay(delay);
+        }
+    }
+
     /// A session that is no longer played, to be dropped elsewhere.
     pub fn take_retired(&mut self) -> Option<Box<Session>> {
         self.retired.iter_mut().find_map(Option::take)
@@ -182,7 +192,7 @@ impl Playout {
         let frames = out.len() / self.channels;
         self.next = Some(first + frames as i64);
         for session in [&mut self.current, &mut self.incoming].into_iter().flatten() {
-            session.receive();
+            session.receive(now);
         }
         out.fill(0.0);
         self.telemetry.state = match self.dac.map() {
@@ -193,9 +203,8 @@ impl Playout {
         self.tail.mix_into(out);
         self.gain.apply(out, self.channels);
         self.chirp.mix_into(out, self.channels);
-        let (packets, buffered_ns) = self.session().map(|s| (s.counts(), s.buffered_ns())).unwrap_or_default();
-        self.telemetry.packets = packets;
-        self.telemetry.buffered_ns = buffered_ns;
+        let session = self.session().map(|s| (s.counts(), s.buffered_ns(), s.spare_ns())).unwrap_or_default();
+        (self.telemetry.packets, self.telemetry.buffered_ns, self.telemetry.spare_ns) = session;
     }
 
     fn play(&mut self, at: &Chunk, out: &mut [f32]) -> State {

@@ -311,6 +311,9 @@ impl Room {
             return;
         }
         match wanted {
+            Some(description) if current.is_some_and(|current| moves_along(current, &description)) => {
+                self.move_along(description);
+            }
             Some(description) => self.tune(description),
             None => {
                 if current.is_some() {
@@ -319,6 +322,16 @@ impl Room {
                 }
             }
         }
+    }
+
+    /// The stream plays on with another playout delay, as all rooms do.
+    fn move_along(&mut self, description: Arc<sdp::Session>) {
+        let Some(playing) = self.tuned.last_mut() else { return };
+        let delay = description.playout_delay(DEFAULT_DELAY_MS);
+        tracing::info!("the playout delay goes to {} ms", description.playout_delay_ms.unwrap_or(DEFAULT_DELAY_MS));
+        self.audio.order(Command::PlayoutDelay(playing.id, delay));
+        playing.description = Arc::clone(&description);
+        self.remember(description);
     }
 
     /// The description of the stream that is wanted, if it is known.
@@ -431,7 +444,7 @@ impl Room {
         let (producer, _) = RingBuffer::new(1);
         let Ok(clock) = self.clock(&description) else { return };
         let address = address(&description, self.delivery, self.unicast_above_loss);
-        let schedule = schedule(&description, clock.reader(), Arc::default());
+        let schedule = schedule(&description, clock.reader(), taken_after(&description));
         if let Ok(intake) = Intake::spawn(&address, &self.interface, schedule, producer) {
             self.watched = Some(Watched { description, intake, clock });
         }
@@ -442,21 +455,19 @@ impl Room {
         let clock = self.clock(description)?;
         let (producer, consumer) = RingBuffer::new(QUEUE);
         self.sessions_made += 1;
-        let playout_delay_ns = playout_delay_ns(description);
         let config = SessionConfig {
             id: self.sessions_made,
             format: description.format,
-            playout_delay_ns,
+            playout_delay: description.playout_delay(DEFAULT_DELAY_MS),
             timestamp_offset: timestamp_offset(description),
             quality: self.quality,
             device_rate: shape.rate,
             max_chunk: (shape.rate as usize / 100).min(MAX_CHUNK),
-            // A guess until playout knows.
-            lead_ns: Arc::new(AtomicI64::new(playout_delay_ns / 3)),
+            taken_after_ns: taken_after(description),
         };
         let session = Box::new(Session::new(&config, consumer, Box::new(Follow(clock.reader())))?);
         let address = address(description, self.delivery, self.unicast_above_loss);
-        let schedule = schedule(description, clock.reader(), Arc::clone(&config.lead_ns));
+        let schedule = schedule(description, clock.reader(), Arc::clone(&config.taken_after_ns));
         let intake = Intake::spawn(&address, &self.interface, schedule, producer)?;
         let playing = Playing { id: config.id, description: Arc::clone(description), intake, clock };
         Ok((playing, session))
@@ -522,20 +533,26 @@ fn address(description: &sdp::Session, delivery: Delivery, unicast_above_loss: f
     }
 }
 
-/// When a stream's packets must be here, `lead_ns` before they sound.
-fn schedule(description: &sdp::Session, clock: ClockReader, lead_ns: Arc<AtomicI64>) -> Schedule {
+/// When a stream's packets must be here: so long after their timestamps.
+fn schedule(description: &sdp::Session, clock: ClockReader, taken_after_ns: Arc<AtomicI64>) -> Schedule {
     Schedule {
         clock,
-        playout_delay_ns: playout_delay_ns(description),
-        lead_ns,
+        taken_after_ns,
         rate: description.format.rate,
         packet_frames: description.packet_frames.unwrap_or(1),
         timestamp_offset: timestamp_offset(description),
     }
 }
 
-fn playout_delay_ns(description: &sdp::Session) -> i64 {
-    i64::from(description.playout_delay_ms.unwrap_or(DEFAULT_DELAY_MS)) * 1_000_000
+/// Whether a stream that plays is the same as before but for its playout delay, which its buffer has room for.
+fn moves_along(playing: &sdp::Session, now: &sdp::Session) -> bool {
+    let longest_ns = |session: &sdp::Session| session.playout_delay(DEFAULT_DELAY_MS).longest_ns();
+    now.is_but_for_delay(playing) && longest_ns(now) <= 2 * longest_ns(playing)
+}
+
+/// How long after its timestamp a frame is taken: a guess until playout knows.
+fn taken_after(description: &sdp::Session) -> Arc<AtomicI64> {
+    Arc::new(AtomicI64::new(description.playout_delay(DEFAULT_DELAY_MS).shortest_ns() * 2 / 3))
 }
 
 /// What the stream's RTP timestamps are ahead of ours.

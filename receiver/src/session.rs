@@ -10,7 +10,8 @@ use rtrb::Consumer;
 use unisono_common::clock::ClockMap;
 use unisono_common::config::receiver::Quality;
 use unisono_common::format::{Format, MAX_PAYLOAD};
-use unisono_common::time::{ClockEpoch, LocalTime};
+use unisono_common::playout_delay::PlayoutDelay;
+use unisono_common::time::{ClockEpoch, LocalTime, unwrap_timestamp};
 
 use crate::dac::DacMap;
 use crate::jitter::{Insert, JitterBuffer, ReadReport};
@@ -116,7 +117,7 @@ pub struct SessionConfig {
     /// Format of the packets.
     pub format: Format,
     /// Delay from a frame's timestamp to its sound.
-    pub playout_delay_ns: i64,
+    pub playout_delay: PlayoutDelay,
     /// What the stream's RTP timestamps are ahead of ours, for senders whose `mediaclk:direct` offset is another.
     pub timestamp_offset: u32,
     /// How content is brought to the device's rate.
@@ -125,14 +126,14 @@ pub struct SessionConfig {
     pub device_rate: u32,
     /// Largest chunk that will be asked for, in device frames.
     pub max_chunk: usize,
-    /// How long before its sound a frame is taken, in ns; the session keeps it up to date for who needs to know.
-    pub lead_ns: Arc<AtomicI64>,
+    /// How long after its timestamp a frame is taken, in ns; the session keeps it up to date for who needs to know.
+    pub taken_after_ns: Arc<AtomicI64>,
 }
 
 /// A stream that is, or is about to be, played.
 pub struct Session {
     id: u64,
-    playout_delay_ns: i64,
+    playout_delay: PlayoutDelay,
     timestamp_offset: u32,
     packets: Consumer<Packet>,
     clock: Box<dyn ClockSource>,
@@ -144,7 +145,8 @@ pub struct Session {
     servo: Servo,
     /// Since when it waits to begin.
     waiting_since: Option<LocalTime>,
-    lead_ns: Arc<AtomicI64>,
+    taken_after_ns: Arc<AtomicI64>,
+    spare: Spare,
     counts: PacketCounts,
 }
 
@@ -161,10 +163,11 @@ impl Session {
         let channels = usize::from(config.format.channels);
         let resampler =
             Resampler::new(config.quality, config.format.rate, config.device_rate, channels, config.max_chunk)?;
-        let ahead = config.playout_delay_ns as f64 * 1e-9 * f64::from(config.format.rate);
+        // Room for a delay that is doubled later.
+        let ahead = 2.0 * config.playout_delay.longest_ns() as f64 * 1e-9 * f64::from(config.format.rate);
         Ok(Self {
             id: config.id,
-            playout_delay_ns: config.playout_delay_ns,
+            playout_delay: config.playout_delay,
             timestamp_offset: config.timestamp_offset,
             packets,
             clock,
@@ -174,7 +177,8 @@ impl Session {
             anchor: None,
             servo: Servo::default(),
             waiting_since: None,
-            lead_ns: Arc::clone(&config.lead_ns),
+            taken_after_ns: Arc::clone(&config.taken_after_ns),
+            spare: Spare::default(),
             counts: PacketCounts::default(),
         })
     }
@@ -190,8 +194,18 @@ impl Session {
     }
 
     /// Delay from a frame's timestamp to its sound.
-    pub fn playout_delay_ns(&self) -> i64 {
-        self.playout_delay_ns
+    pub fn playout_delay(&self) -> PlayoutDelay {
+        self.playout_delay
+    }
+
+    /// From now on the delay is another: unheard, if it has that of before for now.
+    pub(crate) fn set_playout_delay(&mut self, delay: PlayoutDelay) {
+        self.playout_delay = delay;
+    }
+
+    /// By how much packets came before they were taken, at the least, in the last ten to twenty seconds, in ns.
+    pub(crate) fn spare_ns(&self) -> Option<i64> {
+        self.spare.least_ns()
     }
 
     /// Whether it is being played.
@@ -205,10 +219,12 @@ impl Session {
     }
 
     /// Takes in what has arrived.
-    pub(crate) fn receive(&mut self) {
+    pub(crate) fn receive(&mut self, now: LocalTime) {
         while let Ok(packet) = self.packets.pop() {
             let length = usize::from(packet.length).min(PAYLOAD_CAPACITY);
-            let count = match self.jitter.insert(packet.timestamp, &packet.payload[..length]) {
+            let taken_next = self.is_anchored().then(|| self.resampler.input_start());
+            let inserted = self.jitter.insert(packet.timestamp, &packet.payload[..length]);
+            let count = match inserted {
                 Insert::Stored if packet.again => &mut self.counts.repaired,
                 Insert::Stored => &mut self.counts.stored,
                 Insert::Duplicate if packet.again => &mut self.counts.again_in_vain,
@@ -218,6 +234,10 @@ impl Session {
                 Insert::Moved => &mut self.counts.moved,
             };
             *count += 1;
+            if let Some(taken_next) = taken_next.filter(|_| matches!(inserted, Insert::Stored | Insert::Late)) {
+                let ahead = unwrap_timestamp(packet.timestamp, taken_next) - taken_next;
+                self.spare.note(ahead * 1_000_000_000 / i64::from(self.format().rate), now);
+            }
         }
     }
 
@@ -263,11 +283,14 @@ impl Session {
         let (error_ns, sigma_ns) = (lag / rate * 1e9, clock.sigma_at(at.now));
         let chunk_s = at.frames as f64 * at.dac.period_ns() * 1e-9;
         let reach_ns = REACH * 1_000_000_000 / i64::from(self.format().rate);
-        self.lead_ns.store(at.dac.time_of(at.first) + at.extra_ns - at.now + reach_ns, Ordering::Relaxed);
+        let sounds = at.dac.time_of(at.first) + at.extra_ns;
+        let media = clock.media_at(sounds);
+        let lead_ns = sounds - at.now + reach_ns;
+        self.taken_after_ns.store(self.playout_delay.at(media) - lead_ns, Ordering::Relaxed);
         match self.servo.step(error_ns, sigma_ns, chunk_s) {
             Correction::Splice => Err(Displaced),
             Correction::Slew(correction) => {
-                let feed_forward = rate * at.dac.period_ns() * 1e-9 * (1.0 + clock.rate);
+                let feed_forward = rate * at.dac.period_ns() * 1e-9 * (1.0 + clock.rate + self.playout_delay.rate(media));
                 Ok(Steering { step: feed_forward * (1.0 + correction), lag, error_ns, sigma_ns })
             }
         }
@@ -307,10 +330,33 @@ impl Session {
     /// The content that is due when device frame `frame` sounds.
     fn due(&self, at: &Chunk, frame: i64, clock: &ClockMap) -> Position {
         let rate = self.format().rate;
-        let media = clock.media_at(at.dac.time_of(frame) + at.extra_ns) - self.playout_delay_ns;
+        let sounds = clock.media_at(at.dac.time_of(frame) + at.extra_ns);
+        let media = sounds - self.playout_delay.at(sounds);
         let frame = media.to_frame(rate) + i64::from(self.timestamp_offset);
         let due = Position::new(frame, media.frame_fraction(rate));
         due.wrapped_near(self.jitter.end().unwrap_or_else(|| due.frame()))
+    }
+}
+
+/// The least time that packets were early by, in the window that runs and the one before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spare {
+    least_ns: [Option<i64>; 2],
+    since: LocalTime,
+}
+
+impl Spare {
+    const WINDOW_NS: i64 = 10_000_000_000;
+
+    fn note(&mut self, early_ns: i64, now: LocalTime) {
+        if now - self.since > Self::WINDOW_NS {
+            *self = Spare { least_ns: [None, self.least_ns[0]], since: now };
+        }
+        self.least_ns[0] = Some(self.least_ns[0].map_or(early_ns, |least| least.min(early_ns)));
+    }
+
+    fn least_ns(&self) -> Option<i64> {
+        self.least_ns.into_iter().flatten().min()
     }
 }
 

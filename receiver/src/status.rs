@@ -160,6 +160,7 @@ impl Status {
             card_ppm: playing.map(|t| t.card_rate * 1e6),
             clock_ppm: clock.map(|clock| -clock.rate_ppm),
             buffer_ms: playing.map(|t| t.buffered_ns as f64 * 1e-6),
+            spare_ms: playing.and_then(|t| t.spare_ns).map(|ns| ns as f64 * 1e-6),
             volume_db: self.orders.as_ref().and_then(Orders::gain_db),
             delivery: self.tuned.as_ref().map(|tuned| tuned.arrived.way),
             packets_received: arrived.received,

@@ -9,6 +9,7 @@ use rtrb::RingBuffer;
 use unisono_common::clock::ClockMap;
 use unisono_common::config::receiver::Quality;
 use unisono_common::format::Format;
+use unisono_common::playout_delay::PlayoutDelay;
 use unisono_common::time::{ClockEpoch, LocalTime, MediaTime};
 use unisono_receiver::dac::Edge;
 use unisono_receiver::playout::{Playout, State};
@@ -90,12 +91,12 @@ fn playing_starting_losing_and_restarting_allocate_nothing() {
         let config = SessionConfig {
             id: 1,
             format: Format::DEFAULT,
-            playout_delay_ns: DELAY_NS,
+            playout_delay: PlayoutDelay::fixed(DELAY_NS),
             timestamp_offset: 0,
             quality,
             device_rate: RATE,
             max_chunk: CHUNK,
-            lead_ns: Arc::default(),
+            taken_after_ns: Arc::default(),
         };
         let session = Session::new(&config, consumer, Box::new(Clock(now.clone()))).expect("valid");
         let mut playout = Playout::new(RATE, 2, CHUNK);

@@ -114,7 +114,7 @@ impl Announcer {
         if !groups.is_empty() {
             let on_air = self.streams.on_air();
             for on_air in on_air.iter().filter_map(|stream| stream.on_air.as_ref()).filter(|on_air| on_air.is_on()) {
-                send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp, &groups);
+                send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp(), &groups);
             }
         }
         self.listen(now);
@@ -127,11 +127,11 @@ impl Announcer {
             let was_off = self.off.contains(&stream.id);
             if was_off && on_air.is_on() {
                 self.off.retain(|id| *id != stream.id);
-                self.outdated.retain(|(sdp, _)| *sdp != on_air.sdp);
-                send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp, &ALL_GROUPS);
+                self.outdated.retain(|(sdp, _)| *sdp != *on_air.sdp());
+                send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp(), &ALL_GROUPS);
             } else if !was_off && !on_air.is_on() {
                 self.off.push(stream.id.clone());
-                self.outdated.push((on_air.sdp.clone(), DELETIONS));
+                self.outdated.push((on_air.sdp().to_string(), DELETIONS));
             }
         }
     }
@@ -139,7 +139,7 @@ impl Announcer {
     /// Tells everybody that all streams are gone. To be called three times at the end.
     pub fn delete(&self) {
         for on_air in self.streams.on_air().iter().filter_map(|stream| stream.on_air.as_ref()) {
-            send(&self.sender, self.origin, Kind::Deletion, &on_air.sdp, &ALL_GROUPS);
+            send(&self.sender, self.origin, Kind::Deletion, &on_air.sdp(), &ALL_GROUPS);
         }
     }
 
@@ -150,7 +150,7 @@ impl Announcer {
             let Some(session) = announced_session(&buffer[..received.len]) else { continue };
             for stream in self.streams.on_air() {
                 let Some(on_air) = &stream.on_air else { continue };
-                if let Some(text) = conflict(&session, &stream.id, on_air.group, &on_air.sdp)
+                if let Some(text) = conflict(&session, &stream.id, on_air.group, &on_air.sdp())
                     && on_air.note_conflict(text.clone(), now)
                 {
                     error!(stream = stream.id, "{text}");

@@ -106,6 +106,7 @@ pub fn session(stream: &StreamConfig, groups: &Groups, host: &Host, identity: &S
         source: None,
         stream_id: Some(stream.id.clone()),
         playout_delay_ms: Some(host.playout_delay_ms),
+        delay_change: None,
         repair: Some(Repair {
             requests: host.repair,
             group: SocketAddr::V4(groups.repair),

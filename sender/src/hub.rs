@@ -10,6 +10,7 @@ mod own;
 pub mod page;
 pub mod presence;
 pub mod run;
+mod spare;
 mod spread;
 pub mod view;
 
@@ -32,6 +33,7 @@ use crate::house::{House, Refusal};
 use crate::store::{Kept, Store, StoreError};
 use catalogue::{Catalogue, StreamFacts};
 use presence::{Link, Presence};
+use spare::Spares;
 use spread::Spreads;
 
 /// So many rooms may wait at the door at once.
@@ -91,6 +93,7 @@ struct State {
     present: BTreeMap<String, Presence>,
     streams: Vec<StreamFacts>,
     spreads: Spreads,
+    spares: Spares,
     /// Keys of rooms that were turned away, and when.
     turned_away: VecDeque<(String, LocalTime)>,
     /// Ids of streams that have been silent for long.
@@ -124,6 +127,7 @@ impl Hub {
             present: BTreeMap::new(),
             streams,
             spreads: Spreads::default(),
+            spares: Spares::default(),
             turned_away: VecDeque::new(),
             idle: BTreeSet::new(),
             paged: BTreeMap::new(),
@@ -340,6 +344,10 @@ impl Hub {
         if streams != state.streams {
             let disabled = &state.kept.house.disabled;
             streams.iter().for_each(|stream| self.0.catalogue.switch(&stream.id, !disabled.contains(&stream.id)));
+            let delays = |streams: &[StreamFacts]| -> Vec<_> { streams.iter().map(|s| s.playout_delay_ms).collect() };
+            if delays(&streams) != delays(&state.streams) {
+                state.spares.forget();
+            }
             state.streams = streams;
             let message = FromHub::Streams(Streams { streams: state.announced() });
             for there in state.present.values() {
@@ -349,7 +357,9 @@ impl Hub {
             self.tell_house(&state);
         }
         let spreads = view::spreads(&state);
+        let spares = view::spares(&state);
         state.spreads.add(spreads);
+        state.spares.add(spares);
         self.tell_now(&state);
     }
 

@@ -3,6 +3,7 @@
 //! A stream whose source alone has changed stays what it is on the network: its packets go on, silent while the old
 //! source ends and the new one begins. Any other change makes a new session of it, as [`describe::settle`] says.
 
+mod delay;
 mod page;
 
 use std::collections::BTreeMap;
@@ -87,6 +88,7 @@ struct Inner {
     /// The key given last.
     last_key: u64,
     clock: MediaClock,
+    gliding_until: delay::Until,
     /// The packets end before the goodbyes.
     transmitter: Transmitter,
     repair: RepairServer,
@@ -143,6 +145,7 @@ impl Live {
             keys,
             last_key: 0,
             clock,
+            gliding_until: None,
             transmitter,
             repair,
             teller,
@@ -216,6 +219,9 @@ impl Inner {
             if let Err(error) = self.open(stream, groups).and_then(|opened| self.put(opened)) {
                 applied.failed.push(error.to_string());
             }
+        }
+        if config.playout_delay_ms != self.config.playout_delay_ms {
+            applied.failed.extend(self.glide(config.playout_delay_ms).err());
         }
         applied.failed.iter().for_each(|error| warn!("{error}"));
         self.list();
@@ -317,7 +323,7 @@ impl Inner {
         self.transmitter.settle();
         let Some(address) = entry.stream.on_air.as_ref().map(|on_air| {
             wait_for_end(&on_air.source);
-            Address { group: on_air.group, ssrc: on_air.ssrc, sdp: on_air.sdp.clone() }
+            Address { group: on_air.group, ssrc: on_air.ssrc, sdp: on_air.sdp().to_string() }
         }) else {
             return Ok(self.entries.push(Entry { config: config.clone(), ..entry }));
         };
@@ -350,7 +356,7 @@ impl Inner {
     /// Takes a stream off air.
     fn take_off(&mut self, entry: Entry) {
         let Some(on_air) = &entry.stream.on_air else { return };
-        self.teller.end(&entry.config.id, &on_air.sdp);
+        self.teller.end(&entry.config.id, &on_air.sdp());
         let key = self.key(&entry.config.id);
         self.transmitter.remove(key);
         self.transmitter.settle();
@@ -415,7 +421,6 @@ fn settings_changed(before: &SenderConfig, after: &SenderConfig) -> Vec<String> 
         ("interface", before.interface != after.interface),
         ("address", before.address != after.address),
         ("identity", before.identity != after.identity),
-        ("playout_delay_ms", before.playout_delay_ms != after.playout_delay_ms),
         ("state_dir", before.state_dir != after.state_dir),
         ("clock_port", before.clock_port != after.clock_port),
         ("repair_port", before.repair_port != after.repair_port),

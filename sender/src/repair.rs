@@ -174,7 +174,8 @@ impl RepairServer {
         playout_delay_ms: u32,
     ) -> Producer<Sent> {
         let packet_ns = i64::from(stream.format.packet_frames()) * 1_000_000_000 / i64::from(stream.format.rate);
-        let history_ns = i64::from(playout_delay_ms) * 1_000_000 + HISTORY_BEYOND_NS;
+        // The delay may be doubled later.
+        let history_ns = 2 * i64::from(playout_delay_ms) * 1_000_000 + HISTORY_BEYOND_NS;
         let (producer, packets) = RingBuffer::new((RING_NS / packet_ns + 1) as usize);
         let answers = Answers::new((history_ns / packet_ns) as usize, packet_ns, clock::now());
         let encoder = |(matrix, group)| (Encoder::new(matrix, on_air.ssrc), SocketAddr::V4(group));

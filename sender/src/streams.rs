@@ -41,7 +41,7 @@ pub struct OnAir {
     /// Synchronisation source of its packets.
     pub ssrc: u32,
     /// Its description, as it is announced.
-    pub sdp: String,
+    sdp: Mutex<Arc<str>>,
     /// What its source says of itself.
     pub source: SourceStatus,
     /// What its source can be asked.
@@ -185,9 +185,20 @@ impl OnAir {
     /// A stream about to be sent.
     pub fn new(address: Address, source: SourceStatus, control: Control, quiet: Quiet) -> Self {
         let Address { group, ssrc, sdp } = address;
+        let sdp = Mutex::new(sdp.into());
         let (counters, repair) = (Counters::default(), Arc::default());
         let (on, conflict) = (AtomicBool::new(true), Mutex::default());
         OnAir { group, ssrc, sdp, source, control, mix: None, counters, on, quiet, repair, conflict }
+    }
+
+    /// Its description, as it is announced.
+    pub fn sdp(&self) -> Arc<str> {
+        self.sdp.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It is described otherwise from now on, and is no other session for that.
+    pub fn describe(&self, sdp: String) {
+        *self.sdp.lock().unwrap_or_else(PoisonError::into_inner) = sdp.into();
     }
 
     /// Switches it on or off.

@@ -30,6 +30,8 @@ enum Word {
     End { id: String, sdp: String },
     /// A description is no longer true.
     Outdated(String),
+    /// Descriptions have changed: announce them soon.
+    Hurry,
 }
 
 /// The thread. Dropping it says goodbye for all streams.
@@ -93,6 +95,11 @@ impl Teller {
         self.say(Word::Outdated(sdp));
     }
 
+    /// Announces all streams soon, and often for a while: their descriptions have changed.
+    pub fn hurry(&self) {
+        self.say(Word::Hurry);
+    }
+
     fn say(&self, word: Word) {
         // A thread that is gone has panicked, which has been reported.
         let _ = self.words.as_ref().map(|words| words.send(word));
@@ -125,6 +132,7 @@ fn hear(word: Word, announcer: &mut Announcer, reporters: &mut Vec<Box<Reporter>
             announcer.retire(sdp);
         }
         Word::Outdated(sdp) => announcer.retire(sdp),
+        Word::Hurry => announcer.hurry(clock::now()),
     }
 }
 

@@ -92,6 +92,26 @@ fn ipv6_groups_of_link_and_site_scope_are_heard_and_mended() {
 }
 
 #[test]
+fn a_new_playout_delay_is_taken_by_all_rooms_together_and_nobody_hears_it() {
+    let Some(playing) = Playing::impaired(2) else { return };
+    let mut sender = playing.start_sender();
+    let (mut one, mut two) = (receiver(&playing, 1), receiver(&playing, 2));
+    wait_for_all(&playing, &[&sender, &one, &two], 0);
+    let file = playing.dir.path().join("sender.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("playout_delay_ms = 250", "playout_delay_ms = 251")).unwrap();
+    sender.signal(libc::SIGHUP);
+    for room in [&mut one, &mut two] {
+        assert!(room.wait_for_log("the playout delay goes to 251 ms", PATIENCE), "{}", room.log());
+    }
+    // The change begins 16 s after the news, and takes 5 s a millisecond.
+    truth::pause(Duration::from_secs(24));
+    end(&mut [&mut one, &mut two, &mut sender]);
+    let (survey, stalls) = playing.survey(&["u1", "u2"]);
+    common::assert_undamaged(&survey, survey.all_sound_s() + 1.0, stalls);
+}
+
+#[test]
 fn a_link_that_was_down_needs_nobody() {
     let Some(playing) = Playing::impaired(1) else { return };
     let mut sender = playing.start_sender();

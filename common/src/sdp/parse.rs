@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::Media;
 
-use super::{Fec, MAX_LEN, Origin, ReferenceClock, Repair, Session};
+use super::{DelayChange, Fec, MAX_LEN, Origin, ReferenceClock, Repair, Session};
 use crate::fec::Matrix;
+use crate::time::MediaTime;
 use crate::format::{Depth, Format};
 
 /// Why a description is none of a stream that we could play.
@@ -60,6 +61,7 @@ impl Session {
             source: attributes.first("source-filter").and_then(source_filter),
             stream_id: attributes.first("x-unisono-id").map(str::to_owned),
             playout_delay_ms: attributes.first("x-unisono-delay").and_then(|value| value.parse().ok()),
+            delay_change: attributes.first("x-unisono-delay-change").and_then(delay_change),
             repair: attributes.first("x-unisono-repair").and_then(repair),
             fec: attributes.first("x-unisono-fec").and_then(fec),
         })
@@ -186,6 +188,12 @@ fn source_filter(value: &str) -> Option<IpAddr> {
     let fields: Vec<&str> = value.split_whitespace().collect();
     let ["incl", "IN", _, _, source] = fields[..] else { return None };
     source.parse().ok()
+}
+
+fn delay_change(value: &str) -> Option<DelayChange> {
+    let pairs = of_version(value, DelayChange::VERSION)?;
+    let begins = MediaTime::from_ns(value_of(pairs, "begins")?.parse().ok()?);
+    Some(DelayChange { from_ms: value_of(pairs, "from")?.parse().ok()?, begins })
 }
 
 /// Of version 1, with all that it takes to ask; else nothing is asked for.

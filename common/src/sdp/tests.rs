@@ -48,6 +48,7 @@ fn session() -> Session {
         source: None,
         stream_id: Some("living-room".into()),
         playout_delay_ms: Some(250),
+        delay_change: None,
         repair: Some(Repair {
             requests: "10.77.0.1:7681".parse().unwrap(),
             group: "239.77.9.8:5004".parse().unwrap(),
@@ -56,6 +57,20 @@ fn session() -> Session {
         }),
         fec: None,
     }
+}
+
+#[test]
+fn a_change_of_the_delay_is_announced_and_read_back() {
+    let begins = MediaTime::from_ns(1_900_000_000_000_000_000);
+    let with = Session { delay_change: Some(DelayChange { from_ms: 200, begins }), ..session() };
+    assert!(with.to_string().contains("a=x-unisono-delay:250\na=x-unisono-delay-change:1 from=200 begins=19000"));
+    assert_eq!(Session::parse(with.to_string().as_bytes()), Ok(with.clone()));
+    assert!(with.is_but_for_delay(&session()));
+    assert!(!with.is_but_for_delay(&Session { port: 5006, ..session() }));
+    assert_eq!(with.playout_delay(0), PlayoutDelay::gliding(200_000_000, 250_000_000, begins));
+    // One of a later version is left alone.
+    let later = with.to_string().replace("change:1", "change:2");
+    assert_eq!(Session::parse(later.as_bytes()), Ok(session()));
 }
 
 #[test]

@@ -31,10 +31,8 @@ const TTL: u8 = 16;
 pub struct Schedule {
     /// The sender's clock.
     pub clock: ClockReader,
-    /// Delay from a frame's timestamp to its sound.
-    pub playout_delay_ns: i64,
-    /// How long before its sound a frame is taken by playout, in ns; playout keeps it up to date.
-    pub lead_ns: Arc<AtomicI64>,
+    /// How long after its timestamp a frame is taken by playout, in ns; playout keeps it up to date.
+    pub taken_after_ns: Arc<AtomicI64>,
     /// Frames per second.
     pub rate: u32,
     /// Frames in a packet.
@@ -49,8 +47,7 @@ impl Schedule {
         let current = map.media_at(now).to_frame(self.rate);
         let frame = unwrap_timestamp(timestamp.wrapping_sub(self.timestamp_offset), current);
         let frame = frame.wrapping_add(packets.wrapping_mul(i64::from(self.packet_frames)));
-        let sounds = MediaTime::from_frame(frame, self.rate) + self.playout_delay_ns;
-        map.local_at(sounds) - self.lead_ns.load(Ordering::Relaxed)
+        map.local_at(MediaTime::from_frame(frame, self.rate) + self.taken_after_ns.load(Ordering::Relaxed))
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rtrb::{Consumer, Producer};
 use unisono_common::config::receiver::OutputConfig;
+use unisono_common::playout_delay::PlayoutDelay;
 use unisono_common::time::LocalTime;
 use unisono_host::clock;
 
@@ -49,6 +50,8 @@ const TELEMETRY_NS: i64 = 50_000_000;
 pub enum Command {
     /// Play this, or nothing.
     Session(Option<Box<Session>>),
+    /// The playout delay of the session of this id is another from now on.
+    PlayoutDelay(u64, PlayoutDelay),
     /// Volume, as a linear factor.
     Gain(f32),
     /// Which channels to play.
@@ -78,9 +81,13 @@ impl Link {
             match command {
                 Command::Session(session) => {
                     if let Some(session) = &session {
-                        delayed(session.playout_delay_ns());
+                        delayed(session.playout_delay().shortest_ns());
                     }
                     playout.set_session(session);
+                }
+                Command::PlayoutDelay(id, delay) => {
+                    delayed(delay.shortest_ns());
+                    playout.set_playout_delay(id, delay);
                 }
                 Command::Gain(gain) => playout.set_gain(gain),
                 Command::Channels(mode) => playout.set_channel_mode(mode),

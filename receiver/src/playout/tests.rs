@@ -6,6 +6,7 @@ use rtrb::{Producer, RingBuffer};
 use unisono_common::clock::ClockMap;
 use unisono_common::config::receiver::Quality;
 use unisono_common::format::Format;
+use unisono_common::playout_delay::PlayoutDelay;
 use unisono_common::time::{ClockEpoch, MediaTime};
 
 use super::*;
@@ -51,6 +52,8 @@ struct House {
     /// Every so many packets one is lost; 0 is none.
     lose_every: i64,
     sending: bool,
+    /// What the ear expects.
+    delay: PlayoutDelay,
 }
 
 impl House {
@@ -70,6 +73,7 @@ impl House {
             seed: 1,
             lose_every: 0,
             sending: true,
+            delay: PlayoutDelay::fixed(DELAY_NS),
         }
     }
 
@@ -107,12 +111,12 @@ impl House {
         let config = SessionConfig {
             id: 7,
             format,
-            playout_delay_ns: DELAY_NS,
+            playout_delay: PlayoutDelay::fixed(DELAY_NS),
             timestamp_offset: 0,
             quality: Quality::Normal,
             device_rate: RATE,
             max_chunk: CHUNK,
-            lead_ns: Arc::default(),
+            taken_after_ns: Arc::default(),
         };
         let session = Session::new(&config, consumer, Box::new(self.clock.clone())).expect("valid");
         self.playout.set_session(Some(Box::new(session)));
@@ -176,7 +180,8 @@ impl House {
     /// The content position that is due at a device frame, modulo the sine's period.
     fn due(&self, frame: i64) -> f64 {
         let local = self.card_time(frame);
-        let media = self.media(local as i64) - DELAY_NS;
+        let sounds = self.media(local as i64);
+        let media = sounds - self.delay.at(sounds);
         let whole = media.to_frame(RATE).rem_euclid(4_800) as f64;
         whole + media.frame_fraction(RATE)
     }
@@ -262,6 +267,25 @@ fn a_card_that_ran_on_without_us_is_caught_up_with() {
     assert_eq!((telemetry.laps, telemetry.starts), (1, 2));
     let back = house.heard.len() - 48_000;
     assert!(house.worst_error_us(back) < 3.0, "{} us", house.worst_error_us(back));
+}
+
+#[test]
+fn a_new_delay_is_glided_to_without_a_step() {
+    for to_ms in [255, 245] {
+        let mut house = House::new(40.0, -20.0);
+        house.run(0.3);
+        house.tune(Format::DEFAULT);
+        house.run(3.0);
+        house.delay = PlayoutDelay::gliding(DELAY_NS, to_ms * 1_000_000, house.media(house.now) + 2_000_000_000);
+        house.playout.set_playout_delay(7, house.delay);
+        let from = house.heard.len();
+        house.run(30.0);
+        let telemetry = house.playout.telemetry();
+        assert_eq!((telemetry.starts, telemetry.splices, telemetry.missing), (1, 0, 0));
+        assert!(house.worst_error_us(from) < 5.0, "{to_ms}: {} us", house.worst_error_us(from));
+        assert_eq!(house.delay.at(house.media(house.now)), to_ms * 1_000_000);
+        assert!(telemetry.spare_ns.is_some_and(|spare| (50_000_000..200_000_000).contains(&spare)), "{telemetry:?}");
+    }
 }
 
 #[test]

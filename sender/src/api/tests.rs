@@ -33,6 +33,7 @@ impl Catalogue for Shelf {
             format: "48000:16:2".into(),
             address: "239.77.0.1:5004".into(),
             sdp: format!("v=0\ns={id}\n"),
+            playout_delay_ms: Some(250),
             kind: "library".into(),
         };
         vec![stream("radio"), stream("tv")]

@@ -36,6 +36,8 @@ pub struct StreamFacts {
     pub address: String,
     /// Session description.
     pub sdp: String,
+    /// Playout delay that it names.
+    pub playout_delay_ms: Option<u32>,
     /// `library`, `pipe`, ...; empty for a stream of others.
     pub kind: String,
 }

@@ -45,7 +45,8 @@ impl Shelf {
             sender: self.host.clone(),
             format: stream.format.to_string(),
             address: on_air.group.to_string(),
-            sdp: on_air.sdp.clone(),
+            playout_delay_ms: Session::parse(on_air.sdp().as_bytes()).ok().and_then(|session| session.playout_delay_ms),
+            sdp: on_air.sdp().to_string(),
             kind: stream.kind.to_owned(),
         }
     }
@@ -56,7 +57,7 @@ impl Shelf {
             .streams
             .on_air()
             .iter()
-            .filter_map(|stream| Some(sdp::origin(stream.on_air.as_ref()?.sdp.as_bytes())?.key()))
+            .filter_map(|stream| Some(sdp::origin(stream.on_air.as_ref()?.sdp().as_bytes())?.key()))
             .collect();
         let sessions = self.heard.now();
         let foreign = sessions.iter().filter(|session| !ours.contains(&session.origin.key()));
@@ -169,6 +170,7 @@ fn heard(session: &Session) -> StreamFacts {
         format: session.format.to_string(),
         address: format!("{}:{}", session.address, session.port),
         sdp,
+        playout_delay_ms: session.playout_delay_ms,
         kind: String::new(),
     }
 }

@@ -155,6 +155,10 @@ pub struct StreamNow {
     pub spread_us: Option<f64>,
     /// The worst of that in the last minute.
     pub spread_worst_us: Option<f64>,
+    /// From a frame's timestamp to its sound, in milliseconds; while that changes, what it will be.
+    pub playout_delay_ms: Option<u32>,
+    /// What would be better, by how early or late packets reach the rooms, if anything would.
+    pub better_delay_ms: Option<u32>,
 }
 
 /// A group.
@@ -250,7 +254,7 @@ pub(super) fn now(hub: &Hub, state: &State) -> NowView {
         let room = state.kept.house.rooms.get(id)?;
         Some((id.clone(), room_now(room, Some(there))))
     });
-    let streams = state.streams.iter().map(|stream| (stream.id.clone(), stream_now(hub, state, &stream.id)));
+    let streams = state.streams.iter().map(|stream| (stream.id.clone(), stream_now(hub, state, stream)));
     NowView { rooms: rooms.collect(), streams: streams.collect() }
 }
 
@@ -313,6 +317,7 @@ fn streams(hub: &Hub, state: &State) -> Vec<StreamView> {
                 format: String::new(),
                 address: String::new(),
                 sdp: String::new(),
+                playout_delay_ms: None,
                 kind: String::new(),
             };
             views.push(stream_view(hub, state, &away, false));
@@ -333,18 +338,27 @@ fn stream_view(hub: &Hub, state: &State, stream: &StreamFacts, present: bool) ->
         format: stream.format.clone(),
         address: stream.address.clone(),
         sdp: format!("/streams/{}.sdp", stream.id),
-        now: stream_now(hub, state, &stream.id),
+        now: stream_now(hub, state, stream),
     }
 }
 
-fn stream_now(hub: &Hub, state: &State, id: &str) -> StreamNow {
+fn stream_now(hub: &Hub, state: &State, stream: &StreamFacts) -> StreamNow {
+    let id = &stream.id;
     let offsets = offsets(state, id);
     StreamNow {
         playback: hub.catalogue().playback(id).unwrap_or_default(),
         playing_rooms: offsets.len(),
         spread_us: spread(&offsets),
         spread_worst_us: state.spreads.worst(id),
+        playout_delay_ms: stream.playout_delay_ms,
+        better_delay_ms: stream.playout_delay_ms.and_then(|delay_ms| state.spares.better_delay_ms(id, delay_ms)),
     }
+}
+
+/// The least time that packets of each stream have been early by, in its rooms.
+pub(super) fn spares(state: &State) -> BTreeMap<String, Option<f64>> {
+    let least = |id: &str| reports(state, id).filter_map(|health| health.spare_ms).reduce(f64::min);
+    state.streams.iter().map(|stream| (stream.id.clone(), least(&stream.id))).collect()
 }
 
 /// How far the rooms of each stream are apart now.
@@ -354,10 +368,14 @@ pub(super) fn spreads(state: &State) -> BTreeMap<String, Option<f64>> {
 
 /// Offsets of the rooms that are heard on a stream, as far as they are current.
 fn offsets(state: &State, stream: &str) -> Vec<f64> {
+    reports(state, stream).filter_map(|health| health.offset_us).collect()
+}
+
+/// What the rooms on a stream report of themselves, as far as it is current.
+fn reports(state: &State, stream: &str) -> impl Iterator<Item = &Health> {
     let reports = state.present.values().filter_map(|there| there.health.as_ref());
     let current = reports.filter(|(_, at)| seconds(clock::now() - *at) < STALE_S);
-    let playing = current.filter(|(health, _)| health.stream.as_deref() == Some(stream));
-    playing.filter_map(|(health, _)| health.offset_us).collect()
+    current.map(|(health, _)| health).filter(move |health| health.stream.as_deref() == Some(stream))
 }
 
 /// The largest less the smallest; `None` below two.

@@ -13,6 +13,7 @@ use rtrb::{Producer, RingBuffer};
 use unisono_common::clock::ClockMap;
 use unisono_common::config::receiver::Quality;
 use unisono_common::format::{Depth, Format};
+use unisono_common::playout_delay::PlayoutDelay;
 use unisono_receiver::playout::{Playout, Telemetry};
 use unisono_receiver::pointer::{EdgeFinder, Reading};
 use unisono_receiver::session::{ClockSource, Packet, Session, SessionConfig};
@@ -109,12 +110,12 @@ impl Room {
         let config = SessionConfig {
             id: 1,
             format: Format { channels: 1, depth: Depth::S24, ..Format::DEFAULT },
-            playout_delay_ns: DELAY_NS,
+            playout_delay: PlayoutDelay::fixed(DELAY_NS),
             timestamp_offset: 0,
             quality: Quality::Low,
             device_rate: RATE,
             max_chunk: CHUNK,
-            lead_ns: Arc::default(),
+            taken_after_ns: Arc::default(),
         };
         let mut playout = Playout::new(RATE, 1, CHUNK);
         // Fails for rates that rubato refuses, which these are not.
