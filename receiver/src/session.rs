@@ -290,7 +290,8 @@ impl Session {
         match self.servo.step(error_ns, sigma_ns, chunk_s) {
             Correction::Splice => Err(Displaced),
             Correction::Slew(correction) => {
-                let feed_forward = rate * at.dac.period_ns() * 1e-9 * (1.0 + clock.rate + self.playout_delay.rate(media));
+                let feed_forward =
+                    rate * at.dac.period_ns() * 1e-9 * (1.0 + clock.rate + self.playout_delay.rate(media));
                 Ok(Steering { step: feed_forward * (1.0 + correction), lag, error_ns, sigma_ns })
             }
         }

@@ -192,7 +192,9 @@ impl Inner {
         for entry in std::mem::take(&mut self.entries) {
             let now = wanted.iter().find(|(stream, _)| stream.id == entry.config.id);
             match now {
-                Some((stream, groups)) if **stream == entry.config && *groups == entry.groups => self.entries.push(entry),
+                Some((stream, groups)) if **stream == entry.config && *groups == entry.groups => {
+                    self.entries.push(entry)
+                }
                 Some((stream, groups)) if same_on_the_network(stream, groups, &entry) => {
                     applied.changed.push(entry.config.id.clone());
                     let id = entry.config.id.clone();
@@ -298,7 +300,8 @@ impl Inner {
             let mut outgoing = self.outgoing(&entry, feed);
             let playout_delay_ms = self.network.host.playout_delay_ms;
             let on_air = entry.stream.on_air.as_ref();
-            outgoing.copies = on_air.map(|on_air| self.repair.begin(&entry.config, &entry.groups, on_air, playout_delay_ms));
+            outgoing.copies =
+                on_air.map(|on_air| self.repair.begin(&entry.config, &entry.groups, on_air, playout_delay_ms));
             self.transmitter.put(outgoing);
         }
         self.entries.push(entry);
@@ -344,7 +347,8 @@ impl Inner {
         self.transmitter.put(outgoing);
         self.transmitter.settle();
         let Network { interface, host, .. } = &self.network;
-        let reporter = Reporter::open(entry.stream.clone(), entry.groups.media, interface, host.address, host.ttl, DSCP);
+        let reporter =
+            Reporter::open(entry.stream.clone(), entry.groups.media, interface, host.address, host.ttl, DSCP);
         match reporter {
             Ok(reporter) => self.teller.begin(reporter),
             Err(error) => warn!(stream = config.id, "no reports: {error}"),

@@ -55,13 +55,7 @@ impl House {
     /// goes to `dir`.
     pub fn new(rooms: usize, dir: &Path, binaries: &Path, instruments: &Instruments) -> anyhow::Result<House> {
         let hosts = Hosts::Own { network: Network::new(rooms)?, instruments: instruments.clone() };
-        Ok(House {
-            hosts,
-            id: "lab".into(),
-            binaries: binaries.into(),
-            dir: dir.into(),
-            anchor_ns: truth::now_ns(),
-        })
+        Ok(House { hosts, id: "lab".into(), binaries: binaries.into(), dir: dir.into(), anchor_ns: truth::now_ns() })
     }
 
     /// The same on a switch that does to packets what it is told; see [`Network::impaired`].
@@ -73,13 +67,7 @@ impl House {
         instruments: &Instruments,
     ) -> anyhow::Result<House> {
         let hosts = Hosts::Own { network: Network::impaired(rooms, seed)?, instruments: instruments.clone() };
-        Ok(House {
-            hosts,
-            id: "lab".into(),
-            binaries: binaries.into(),
-            dir: dir.into(),
-            anchor_ns: truth::now_ns(),
-        })
+        Ok(House { hosts, id: "lab".into(), binaries: binaries.into(), dir: dir.into(), anchor_ns: truth::now_ns() })
     }
 
     /// A house on loopback whose stream has the given id; houses with different ids don't meet.
@@ -95,13 +83,7 @@ impl House {
             http_port: http.local_addr()?.port(),
             rtp_port: rtp.local_addr()?.port() & !1,
         };
-        Ok(House {
-            hosts,
-            id: id.into(),
-            binaries: binaries.into(),
-            dir: dir.into(),
-            anchor_ns: truth::now_ns(),
-        })
+        Ok(House { hosts, id: id.into(), binaries: binaries.into(), dir: dir.into(), anchor_ns: truth::now_ns() })
     }
 
     /// The network, to shape its links; loopback has none.

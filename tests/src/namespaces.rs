@@ -146,6 +146,26 @@ impl Network {
         ip(None, &format!("link set port{room} {}", if up { "up" } else { "down" }), &self.names[0])
     }
 
+    /// Makes the bridge of [`Network::new`] carry groups only to who has joined them, with or without a querier that asks
+    /// every second who that is; who has not answered for 2.6 s is forgotten.
+    pub fn snoop(&self, querier: bool) -> Result<(), NetworkError> {
+        let querier = u8::from(querier);
+        let intervals = "mcast_query_interval 100 mcast_membership_interval 260 mcast_query_response_interval 50";
+        ip(
+            None,
+            &format!("link set br0 type bridge mcast_snooping 1 mcast_querier {querier} {intervals}"),
+            &self.names[0],
+        )
+    }
+
+    /// Packets that have come to room `room`.
+    pub fn received(&self, room: usize) -> Option<u64> {
+        let output =
+            Command::new("ip").args(["-n", self.name(room), "-j", "-s", "link", "show", "eth0"]).output().ok()?;
+        let links: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        links[0]["stats64"]["rx"]["packets"].as_u64()
+    }
+
     /// Takes an address from a host, as a restart of it would.
     pub fn forget_address(&self, host: &str, address: &str) {
         let suffix = format!("-{host}");

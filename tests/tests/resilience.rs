@@ -112,6 +112,30 @@ fn a_new_playout_delay_is_taken_by_all_rooms_together_and_nobody_hears_it() {
 }
 
 #[test]
+fn a_switch_that_begins_to_ask_who_listens_is_answered() {
+    let Some(playing) = Playing::in_namespaces(2) else { return };
+    let mut sender = playing.start_sender();
+    let mut one = playing.house.start_receiver(1, &Room::default(), "u1", "delivery = \"multicast\"\n").unwrap();
+    wait_for_all(&playing, &[&sender, &one], 0);
+    let network = playing.house.network().unwrap();
+    // Nobody lives in room 2: when the switch knows who listens, the stream stops coming there.
+    let to_nobody = || {
+        let before = network.received(2).unwrap();
+        truth::pause(Duration::from_secs(1));
+        network.received(2).unwrap() - before
+    };
+    assert!(to_nobody() > 100, "the switch carries groups everywhere");
+    network.snoop(true).unwrap();
+    let knows = truth::wait_for(4 * PATIENCE, || (to_nobody() < 50).then_some(()));
+    assert!(knows.is_some(), "the switch does not learn who listens");
+    // Several times the time after which it forgets who does not answer.
+    truth::pause(Duration::from_secs(8));
+    wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+    assert!(to_nobody() < 50);
+    end(&mut [&mut one, &mut sender]);
+}
+
+#[test]
 fn a_link_that_was_down_needs_nobody() {
     let Some(playing) = Playing::impaired(1) else { return };
     let mut sender = playing.start_sender();

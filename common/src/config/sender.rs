@@ -333,7 +333,9 @@ fn group_address(value: &section::Value<'_>) -> Result<IpAddr, String> {
         IpAddr::V6(group) => group.is_multicast() && group.segments()[0] & 0xf >= 2 && group.segments()[1..7] != [0; 6],
     };
     typed.parse().ok().filter(fit).ok_or_else(|| {
-        format!("\"{typed}\" is no multicast group for audio; use one of 239.0.0.0 to 239.255.255.255, or as ff15::77:1")
+        format!(
+            "\"{typed}\" is no multicast group for audio; use one of 239.0.0.0 to 239.255.255.255, or as ff15::77:1"
+        )
     })
 }
 

@@ -7,8 +7,8 @@ use sdp_types::Media;
 
 use super::{DelayChange, Fec, MAX_LEN, Origin, ReferenceClock, Repair, Session};
 use crate::fec::Matrix;
-use crate::time::MediaTime;
 use crate::format::{Depth, Format};
+use crate::time::MediaTime;
 
 /// Why a description is none of a stream that we could play.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

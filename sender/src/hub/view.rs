@@ -372,7 +372,7 @@ fn offsets(state: &State, stream: &str) -> Vec<f64> {
 }
 
 /// What the rooms on a stream report of themselves, as far as it is current.
-fn reports(state: &State, stream: &str) -> impl Iterator<Item = &Health> {
+fn reports<'a>(state: &'a State, stream: &'a str) -> impl Iterator<Item = &'a Health> {
     let reports = state.present.values().filter_map(|there| there.health.as_ref());
     let current = reports.filter(|(_, at)| seconds(clock::now() - *at) < STALE_S);
     current.map(|(health, _)| health).filter(move |health| health.stream.as_deref() == Some(stream))

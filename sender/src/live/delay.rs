@@ -20,7 +20,8 @@ impl Inner {
     /// while the last change is not over; says how long it takes.
     pub(super) fn glide(&mut self, to_ms: u32) -> Result<(), String> {
         let (from_ms, now) = (self.network.host.playout_delay_ms, self.clock.at(clock::now()));
-        if let Some(left_s) = self.gliding_until.map(|until| (until - now) / 1_000_000_000).filter(|left_s| *left_s > 0) {
+        if let Some(left_s) = self.gliding_until.map(|until| (until - now) / 1_000_000_000).filter(|left_s| *left_s > 0)
+        {
             return Err(format!(
                 "playout_delay_ms: the last change of it takes {left_s} s more; read the file anew after that"
             ));

@@ -94,7 +94,8 @@ impl Inner {
             .map_err(|error| StartError::Network { id: id.clone(), error })?;
         let (status, control) = source::none(format);
         let quiet = Quiet::new(config.silence_db, format.depth.bits(), config.idle_after_s, clock::now());
-        let on_air = OnAir::new(Address { group: groups.media, ssrc: identity.ssrc, sdp: sdp.clone() }, status, control, quiet);
+        let on_air =
+            OnAir::new(Address { group: groups.media, ssrc: identity.ssrc, sdp: sdp.clone() }, status, control, quiet);
         let copies = self.repair.begin(&config, &groups, &on_air, host.playout_delay_ms);
         self.transmitter.put(Outgoing {
             key,
