@@ -83,15 +83,15 @@ fn pin(processor: usize) {
 /// A machine that stands still for longer than this takes frames from every room, whatever the programs do.
 const DISTURBED_MS: f64 = 20.0;
 
-/// One that stands still for longer than this can't hold any playout delay that the tests use, however often they are tried.
-const UNFIT_MS: f64 = 200.0;
+/// One that stands still for longer than this lets the pipes run dry that tests feed senders with.
+const UNFIT_MS: f64 = 40.0;
 
 /// How often a test is tried on a machine that stands still.
 const ATTEMPTS: u32 = 3;
 
 /// Runs a test that plays in real time. One that failed beside a stall of the machine was disturbed as a measurement and is
 /// made again, at most three times in all: a fault of the programs fails each time. Only a machine that stood still for over
-/// 200 ms in the last attempt too is unfit to judge; the test is then skipped, and says so.
+/// 40 ms in the last attempt too is unfit to judge; the test is then skipped, and says so.
 ///
 /// # Panics
 /// as `test` does, the last time.
