@@ -136,6 +136,7 @@ test('a line is paused; switched off it is no longer sent, and its rooms are sil
   await page.getByRole('button', { name: `Pause ${house.lines.beta}` }).click();
   await until('paused', async () => (await house.ask('GET', '/api/v1/streams/beta/playback')).state === 'paused');
   await page.getByRole('button', { name: `Play ${house.lines.beta}` }).click();
+  await until('playing', async () => (await house.ask('GET', '/api/v1/streams/beta/playback')).state === 'playing');
   await page.getByRole('button', { name: 'Switch this line off' }).click();
   await until('off', async () => !(await house.ask('GET', '/api/v1/streams/beta')).enabled);
   await until('silence on the wire', async () => (await packets(house, 'beta')) === 0);
