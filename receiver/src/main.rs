@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 ended as asked, 1 failed while running, 2 wrong command line, configuration or surroundings.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -13,12 +13,11 @@ use std::time::Duration;
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing_subscriber::EnvFilter;
 use unisono_common::config::receiver::ReceiverConfig;
 use unisono_host::interface::{Interface, InterfaceError};
 use unisono_host::state::StateDir;
 use unisono_host::supervisor::{self, Watchdog};
-use unisono_host::{clock, realtime};
+use unisono_host::{clock, log, realtime};
 use unisono_receiver::audio::Audio;
 use unisono_receiver::cli::{self, CliError, Command, Run};
 use unisono_receiver::discover::Discovery;
@@ -30,8 +29,9 @@ use unisono_receiver::status::Status;
 
 const WRONG: u8 = 2;
 
-/// How often a line about the room goes to the log.
-const LOG_EVERY: Duration = Duration::from_secs(60);
+/// How often a line about the room goes to the service manager, and after how many of them to the log.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+const LOG_ROUNDS: u32 = 6;
 
 fn main() -> ExitCode {
     let options = match cli::command(std::env::args_os()) {
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         }
         Err(error) => return wrong(&error),
     };
-    log_to_stderr();
+    log::to_stderr("info");
     match run(&options) {
         Ok(code) => code,
         Err(error) => {
@@ -183,14 +183,16 @@ fn follow_hub(
 /// Tells how the room is: in the log now and then, and as JSON on standard output if asked to.
 fn tell(status: &Arc<Mutex<Status>>, report: Option<u32>) -> anyhow::Result<()> {
     let status = Arc::clone(status);
-    let every = report.map_or(LOG_EVERY, |seconds| Duration::from_secs(seconds.into()));
+    let every = report.map_or(STATUS_EVERY, |seconds| Duration::from_secs(seconds.into()));
     thread::Builder::new().name("report".into()).spawn(move || {
-        loop {
+        for round in 1_u32.. {
             thread::sleep(every);
             let status = status.lock().unwrap_or_else(PoisonError::into_inner);
             supervisor::status(&status.to_string());
             if report.is_none() {
-                tracing::info!("{}", *status);
+                if round.is_multiple_of(LOG_ROUNDS) {
+                    tracing::info!("{}", *status);
+                }
                 continue;
             }
             let line = serde_json::to_string(&status.health()).unwrap_or_default();
@@ -207,15 +209,4 @@ fn wrong(error: &dyn std::error::Error) -> ExitCode {
     // What `systemctl status` shows of a service that has ended.
     supervisor::status(&error.to_string());
     ExitCode::from(WRONG)
-}
-
-/// `RUST_LOG` says what is logged; the journal stamps its lines by itself.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    if std::env::var_os("JOURNAL_STREAM").is_some() { log.without_time().init() } else { log.init() }
 }

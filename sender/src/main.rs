@@ -2,7 +2,6 @@
 //!
 //! Exit codes: 0 ended as asked, 1 failed while running, 2 wrong command line, configuration or surroundings.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,10 +9,9 @@ use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 use unisono_common::config::sender::SenderConfig;
 use unisono_host::interface::Interface;
-use unisono_host::{realtime, supervisor};
+use unisono_host::{log, realtime, supervisor};
 use unisono_sender::cli::{self, CliError, Command, Run};
 use unisono_sender::client::ClientError;
 use unisono_sender::service::{self, Service};
@@ -37,7 +35,8 @@ fn main() -> ExitCode {
         }
         Err(error) => return wrong(&error),
     };
-    log_to_stderr();
+    // What symphonia thinks of a file is not news: we say ourselves which file is not played and why.
+    log::to_stderr("info,symphonia=off");
     match run(*options) {
         Ok(code) => code,
         Err(error) => {
@@ -133,16 +132,4 @@ fn wrong(error: &dyn std::error::Error) -> ExitCode {
     // What `systemctl status` shows of a service that has ended.
     supervisor::status(&error.to_string());
     ExitCode::from(WRONG)
-}
-
-/// `RUST_LOG` says what is logged; the journal stamps its lines by itself. What symphonia thinks of a file is not news: we
-/// say ourselves which file is not played and why.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,symphonia=off"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    if std::env::var_os("JOURNAL_STREAM").is_some() { log.without_time().init() } else { log.init() }
 }

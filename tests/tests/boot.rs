@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ROOM: &str = "# Kept by every upgrade.\nroom = \"Kitchen\"\n[output]\ndevice = \"sim:ppm=40,record=/var/lib/unisono/room/heard\"\n";
 const SERVER: &str = "playout_delay_ms = 300\n";
 
+/// More than that playout delay.
+const ON_ITS_WAY_NS: i64 = 400_000_000;
+
 /// Both programs, and what is kept of each.
 const PROGRAMS: [&str; 2] = ["unisono-sender", "unisono-receiver"];
 
@@ -84,10 +87,10 @@ impl House {
         begun.elapsed().as_secs_f64()
     }
 
-    /// Waits until the room's card plays sound that it had not played before; seconds that took.
+    /// Waits until the room's card plays sound that can't have been on its way before; seconds that took.
     fn waits_until_heard(&self) -> f64 {
         let begun = Instant::now();
-        let from_ns = truth::now_ns();
+        let from_ns = truth::now_ns() + ON_ITS_WAY_NS;
         let heard = self.room.root.join("var/lib/unisono/room/heard");
         let sound = truth::wait_for(PATIENCE, || Record::open(&heard).ok()?.first_sound(from_ns, AUDIBLE));
         let log = || self.room.run("journalctl -n 40 -u unisono-receiver").unwrap().1;
@@ -226,6 +229,7 @@ fn packages_on_machines_that_boot() {
     house.waits_until_active();
     seen.note(&format!("Heard again after {:.0} s.", house.waits_until_heard()));
 
+    reload(&mut seen, &house);
     wrong_configuration(&mut seen, &house);
 
     seen.chapter("A reboot");
@@ -337,18 +341,49 @@ fn weigh(seen: &mut Transcript, house: &House) {
     ];
     for (machine, host, unit, doing) in plays {
         patch(if doing == "idle" { "none" } else { "music" });
-        let cpu_ns = || -> f64 {
-            machine.run(&format!("systemctl show -P CPUUsageNSec {unit}")).unwrap().1.trim().parse().unwrap_or(f64::NAN)
+        // Fields 14 and 15 of proc(5)'s stat: time in this process and in the kernel for it, in hundredths of a second.
+        let spent = || -> f64 {
+            let stat = format!("cut -d ')' -f 2 /proc/$(systemctl show -P MainPID {unit})/stat");
+            let (_, stat) = machine.run(&stat).unwrap();
+            stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum()
         };
-        let before = cpu_ns();
+        let before = spent();
         truth::pause(Duration::from_secs(SECONDS));
-        let percent = (cpu_ns() - before) / (SECONDS as f64 * 1e9) * 100.0;
+        let percent = (spent() - before) / SECONDS as f64;
         let rss = format!("grep VmRSS /proc/$(systemctl show -P MainPID {unit})/status");
         let rss = machine.run(&rss).unwrap().1.split_whitespace().nth(1).unwrap_or("?").to_owned();
         seen.note(&format!("{host}: {unit} {doing}: {rss} kB resident, {percent:.1} % of one processor of this host."));
     }
     patch("music");
     house.waits_until_heard();
+}
+
+/// A file that is read anew while the room plays is not heard: the demo is music without a hole.
+fn reload(seen: &mut Transcript, house: &House) {
+    const RATE: usize = 48_000;
+    seen.chapter("A file that is read anew");
+    let heard = house.room.root.join("var/lib/unisono/room/heard");
+    let played = || {
+        let record = Record::open(&heard).unwrap();
+        let last = record.segments.last().unwrap();
+        (record.segments.len(), last.end_ns())
+    };
+    let (segments, _) = played();
+    fs::write(house.room.root.join("etc/unisono/receiver.toml"), format!("quality = \"low\"\n{ROOM}")).unwrap();
+    let begun_ns = truth::now_ns();
+    seen.run(&house.room, "kitchen", "systemctl reload unisono-receiver", true);
+    let later = || (played().1 > begun_ns + 4_000_000_000).then_some(());
+    truth::wait_for(PATIENCE, later).expect("the card plays on");
+    assert_eq!(played().0, segments, "the card was closed");
+    let record = Record::open(&heard).unwrap();
+    let last = record.segments.last().unwrap();
+    let from = last.first as i64 + ((begun_ns - last.start_ns) as f64 * 1e-9 * RATE as f64) as i64 - RATE as i64;
+    let samples = record.samples(from, 4 * RATE);
+    let blocks = samples.chunks_exact(RATE / 10).map(|block| block.iter().map(|x| x * x).sum::<f64>().sqrt() / 69.0);
+    let softest = blocks.fold(f64::MAX, f64::min);
+    assert!(softest > 1e-3, "a hole: {softest}");
+    seen.run(&house.room, "kitchen", "journalctl -o cat -n 20 -u unisono-receiver | grep 'read anew'", true);
+    seen.note(&format!("No tenth of a second around it is softer than {:.0} dB.", 20.0 * softest.log10()));
 }
 
 /// A file that is wrong is the status of a service that stays down, and is refused by a reload.

@@ -5,6 +5,7 @@
 //! - [`facts`]: what `doctor` looks at;
 //! - [`gpio`]: the line that switches an amplifier;
 //! - [`interface`]: network interfaces by name;
+//! - [`log`]: lines for people and for journald;
 //! - [`multicast`]: sockets that send to and receive from groups on one interface;
 //! - [`peer`]: the unicast socket by which lost packets are asked for and answered;
 //! - [`stamped`]: the unicast socket of the clock exchange, with the kernel's own receive and transmit stamps;
@@ -24,6 +25,7 @@ pub mod clock;
 pub mod facts;
 pub mod gpio;
 pub mod interface;
+pub mod log;
 pub mod multicast;
 mod nic;
 pub mod peer;
