@@ -266,10 +266,16 @@ fn packages_on_machines_that_boot() {
     seen.run(&house.server, "server", "dpkg -P unisono-sender", true);
     seen.run(&house.server, "server", "ls -d /etc/unisono /var/lib/unisono", false);
     if std::env::var_os("UNISONO_WRITE_BOOT").is_some() {
-        let head = "# Two machines that boot\n\nWritten by `./test --all`: a server and a room, each a Debian 12 under its own \
-                    systemd (systemd-nspawn), on one switch, with the packages that `systemd/package` made. The room's sound \
-                    card is simulated and writes down what it plays.\n";
-        fs::write(repository().join("docs/boot.md"), format!("{head}{}", seen.0.trim_end().to_owned() + "\n")).unwrap();
+        let head = "# Two machines that boot\n\n\
+                    Written by `./test --all`: a server and a room, each a Debian 12 under its own systemd (systemd-nspawn),\n\
+                    on one switch, with the packages that `systemd/package` made. The room's sound card is simulated and\n\
+                    writes down what it plays; it counts as heard 0.4 s after each event at the earliest, so that sound that\n\
+                    was on its way before is not taken for it.\n";
+        fs::write(
+            repository().join("docs/boot.md"),
+            format!("{head}{}\n", seen.0.replace("\n\n\n", "\n\n").trim_end()),
+        )
+        .unwrap();
     }
 }
 

@@ -128,6 +128,32 @@ fn configuration_that_is_shipped_sets_nothing_and_every_key_in_it_is_right() {
     }
 }
 
+#[test]
+fn what_packages_hold_comes_from_the_programs() {
+    for name in ["unisono-sender", "unisono-receiver"] {
+        let (dir, program) = (tempfile::tempdir().unwrap(), binaries().unwrap().join(name));
+        let output = Command::new(&program).arg("man").arg(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let page = fs::read_to_string(dir.path().join(format!("{name}.1"))).unwrap();
+        assert!(page.contains(".TH") && page.contains("doctor") && page.contains("\\-\\-config"), "{page}");
+        assert!(dir.path().join(format!("{name}-doctor.1")).exists());
+        for shell in ["bash", "zsh", "fish"] {
+            let output = Command::new(&program).args(["completions", shell]).output().unwrap();
+            assert!(output.status.success() && said(&output).contains("check-config"), "{shell}: {}", said(&output));
+        }
+    }
+}
+
+#[test]
+fn maintainer_scripts_are_scripts() {
+    for script in ["sender/postinst", "sender/postrm", "receiver/postinst", "receiver/prerm", "receiver/postrm"] {
+        let path = unit(&format!("deb/{script}"));
+        assert!(fs::read_to_string(&path).unwrap().contains("\n#DEBHELPER#\n"), "{script}");
+        let Some(output) = run("sh", &["-n", path.to_str().unwrap()]) else { return };
+        assert!(output.status.success(), "{script}: {}", said(&output));
+    }
+}
+
 /// A service manager: what it is told, and the service.
 struct Manager {
     socket: UnixDatagram,
