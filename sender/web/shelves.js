@@ -95,9 +95,9 @@ function counted(by, wanted, offset, found, { tracks, artists, folders, playlist
     const all = { artists, folders, playlists }[by];
     if (wanted) return found.rows.length ? '' : `No ${ONE[by]} matches. Try fewer letters.`;
     if (!all) return by === 'playlists' ? 'M3U, PLS and XSPF files beside the music are shown here.' : '';
-    return offset || found.more ? '' : `${words.capital(words.count(all, ONE[by]))}.`;
+    return offset || found.more ? '' : `${words.count(all, ONE[by])}.`;
   }
-  if (!wanted) return `${words.capital(words.count(tracks, 'title'))}.`;
+  if (!wanted) return `${words.count(tracks, 'title')}.`;
   const titles = found.titles.length;
   return titles ? `${titles}${titles === 100 ? ' or more' : ''} of ${tracks.toLocaleString('en')} titles match.` : 'Nothing matches. Try fewer letters.';
 }

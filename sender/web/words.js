@@ -60,9 +60,9 @@ export function millimetres(us) {
   return Math.abs(us) * 0.343;
 }
 
-/** "One album", "24 titles", "1,024 titles". */
+/** "1 album", "1,024 titles". */
 export function count(n, one) {
-  return `${n === 1 ? 'one' : n.toLocaleString('en')} ${one}${n === 1 ? '' : 's'}`;
+  return `${n.toLocaleString('en')} ${one}${n === 1 ? '' : 's'}`;
 }
 
 /** "−14 dB", or "silent". */
