@@ -6,6 +6,8 @@
  *   file    raw S16_LE stereo, heard over and over; required
  *   ppm     error of the sample clock against true time
  *
+ * When it is started, the true time of its frame 0 is written to FILE.began.
+ *
  * True time is CLOCK_MONOTONIC_RAW. As with hardware, a ring that nobody empties runs over (EPIPE).
  */
 #define _GNU_SOURCE
@@ -15,6 +17,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,6 +33,7 @@ struct mic {
 	snd_pcm_ioplug_t io;
 	double ppm;
 	const char *sound;
+	char began[4096];
 	size_t frames;          /* of the file */
 	int64_t t0;             /* true time of frame 0; 0 while stopped */
 	uint64_t read;          /* frames handed over */
@@ -56,6 +60,11 @@ static int mic_start(snd_pcm_ioplug_t *io)
 	struct itimerspec timer = { { 0, period }, { 0, period } };
 	m->t0 = true_time();
 	m->read = 0;
+	FILE *note = fopen(m->began, "w");
+	if (note) {
+		fprintf(note, "%lld\n", (long long)m->t0);
+		fclose(note);
+	}
 	return timerfd_settime(m->timer_fd, 0, &timer, NULL) < 0 ? -errno : 0;
 }
 
@@ -167,6 +176,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(simmic)
 	if (!m)
 		return -ENOMEM;
 	m->ppm = ppm;
+	snprintf(m->began, sizeof m->began, "%s.began", file ? file : "");
 	int err = file ? listen_to(m, file) : -EINVAL;
 	if (err < 0) {
 		SNDERR("simmic: %s: %s", file ? file : "file is missing", strerror(-err));

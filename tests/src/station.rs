@@ -36,7 +36,7 @@ pub struct Station {
 
 impl Station {
     /// Starts a sender with these `[[streams]]`; everything that is written goes to `dir`. In `streams`, `@` at the end
-    /// of an id stands for what makes it this station's own.
+    /// of an id stands for what makes it this station's own. What is before the first stream holds for all.
     pub fn start(dir: &Path, streams: &str) -> anyhow::Result<Station> {
         Self::start_in(dir, streams, vec![])
     }
@@ -135,8 +135,9 @@ impl Station {
 fn write_configuration(dir: &Path, tag: &str, streams: &str) -> std::io::Result<()> {
     let state = dir.join("state-station");
     let streams = streams.replace('@', tag);
+    let (all, streams) = streams.split_at(streams.find("[[streams]]").unwrap_or(0));
     let text = format!(
-        "interface = \"lo\"\nclock_port = 0\nstate_dir = {state:?}\n[http]\nlisten = \"127.0.0.1:0\"\n{streams}\n"
+        "interface = \"lo\"\nclock_port = 0\nstate_dir = {state:?}\n{all}\n[http]\nlisten = \"127.0.0.1:0\"\n{streams}\n"
     );
     std::fs::write(dir.join("station.toml"), text)
 }

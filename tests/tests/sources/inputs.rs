@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use unisono_host::clock;
 use unisono_tests::instruments::input;
+use unisono_tests::records::Record;
 use unisono_tests::station::{Station, Tap};
-use unisono_tests::{signals, truth};
+use unisono_tests::{processes, signals, truth};
 
+use crate::rooms::room;
 use crate::{PATIENCE, common, ms};
 
 #[test]
@@ -37,6 +39,38 @@ fn a_card_with_a_clock_of_its_own_is_captured_without_a_break() {
     let gone = tap.silence_after(heard, Duration::from_millis(100), 100);
     assert!(gone.is_none() || station.lost_ms() > 100.0, "it breaks off:\n{}", station.process.log());
     station.assert_unbroken(&tap);
+}
+
+/// From the television's socket to the loudspeaker, by clicks whose time is known at both ends.
+#[test]
+fn sound_stays_with_its_picture() {
+    let dir = tempfile::tempdir().unwrap();
+    let sound = dir.path().join("clicks.s16");
+    let click = (0..48_000).flat_map(|frame| [if (24_000..24_096).contains(&frame) { 16_000_i16 } else { 0 }; 2]);
+    std::fs::write(&sound, click.flat_map(i16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    let environment = match input(dir.path(), &sound, 0.0) {
+        Ok(environment) => environment,
+        Err(error) => return common::skipped::<()>(&error.to_string()).unwrap_or_default(),
+    };
+    let streams = "playout_delay_ms = 20\n[[streams]]\nid = \"tv@\"\n\
+                   source = { type = \"capture\", device = \"simmic\", latency_ms = 10 }\n";
+    let station = Station::start_in(dir.path(), streams, environment).unwrap();
+    let den = room(&station, dir.path(), "den", "tv", "");
+    // After each click went in: how much later it came out; none while it is not there yet, or was lost.
+    let latencies = || {
+        let began: i64 = std::fs::read_to_string(dir.path().join("clicks.s16.began")).ok()?.trim().parse().ok()?;
+        let record = Record::open(&dir.path().join("den")).ok()?;
+        let went_in = (0..60).map(|second| began + second * 1_000_000_000 + 500_000_000);
+        let came_out = went_in.filter_map(|at| Some(record.first_sound(at, 0.2)? - at));
+        let mut latencies: Vec<i64> = came_out.filter(|latency| *latency < 500_000_000).collect();
+        latencies.sort_unstable();
+        (latencies.len() >= 12).then_some(latencies)
+    };
+    let latencies = truth::wait_for(PATIENCE * 2, latencies);
+    let Some(latencies) = latencies else { panic!("no clicks:\n{}\n{}", station.process.log(), den.log()) };
+    let median_ms = latencies[latencies.len() / 2] as f64 / 1e6;
+    println!("capture: {median_ms:.1} ms from the card's input to another card's output, playout_delay_ms = 20");
+    assert!((15.0..120.0).contains(&median_ms), "{latencies:?}");
 }
 
 #[test]
@@ -67,6 +101,7 @@ fn another_senders_stream_is_taken_over_by_its_name() {
 fn write_off(fifo: std::path::PathBuf, ppm: f64, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     let signal = signals::sine(48_000, 500, 0.5);
     std::thread::spawn(move || {
+        let _ = processes::real_time(processes::PLAYER_PRIORITY);
         let open = || std::fs::File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&fifo).ok();
         let Some(mut pipe) = truth::wait_for(PATIENCE, open) else { return };
         let (begun, mut frame) = (truth::now_ns(), 0_i64);
@@ -101,5 +136,5 @@ fn a_writer_whose_clock_is_off_is_followed_without_a_break() {
     let silent = packets.iter().skip(200).filter(|heard| heard.samples.iter().all(|s| s.abs() < 100)).count();
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
-    assert_eq!(silent, 0, "silent packets");
+    assert!(silent as f64 * 5.0 <= station.lost_ms(), "{silent} silent packets; {} ms lost", station.lost_ms());
 }
