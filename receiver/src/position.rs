@@ -23,6 +23,11 @@ impl Position {
         self.frame
     }
 
+    /// How far into its frame it lies, from 0 to below 1.
+    pub fn fraction(self) -> f64 {
+        self.fraction
+    }
+
     /// The frame whose start is nearest.
     pub fn nearest_frame(self) -> i64 {
         self.frame + i64::from(self.fraction >= 0.5)

@@ -3,6 +3,10 @@
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
+use audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{
+    Adjustable, Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType, WindowFunction,
+};
 use unisono_common::clock::exchange::{Sample, Server};
 use unisono_common::clock::{Filter, StampSource, ntp};
 use unisono_common::config::receiver::Quality;
@@ -12,6 +16,7 @@ use unisono_common::rtp;
 use unisono_common::time::{ClockEpoch, LocalTime, MediaTime};
 use unisono_receiver::dac::{DacClock, Edge};
 use unisono_receiver::jitter::JitterBuffer;
+use unisono_receiver::repair::{Repair, Way};
 use unisono_receiver::resample::Resampler;
 use unisono_receiver::servo::Servo;
 use unisono_sender::house::House;
@@ -39,6 +44,7 @@ pub fn cases() -> Vec<Case> {
         case("parse", "a packet's header", parse()),
         case("jitter-buffer", "a packet of 5 ms in, its frames out", jitter_buffer(false)),
         case("jitter-buffer-lossy", "the same, every tenth packet lost", jitter_buffer(true)),
+        case("repair", "a packet of 5 ms, every tenth lost, asked for and answered", repair()),
         case("clock-filter", "an exchange taken in", clock_filter()),
         case("clock-server", "a request answered", clock_server()),
         case("dac-clock", "an edge of the card's position taken in", dac_clock()),
@@ -47,6 +53,8 @@ pub fn cases() -> Vec<Case> {
         case("resample-normal", "10 ms of stereo", resample(Quality::Normal)),
         case("resample-high", "10 ms of stereo", resample(Quality::High)),
         case("resample-slip", "10 ms of stereo", resample(Quality::Slip)),
+        case("rubato-128", "10 ms of stereo, for comparison", rubato(128)),
+        case("rubato-256", "10 ms of stereo, for comparison", rubato(256)),
         case("patch", "a room of 500 patched, its orders made", patch()),
     ]
 }
@@ -88,6 +96,25 @@ fn jitter_buffer(lossy: bool) -> Box<dyn FnMut()> {
         }
         black_box(buffer.read(next - 12_000, &mut out));
         next += frames;
+    })
+}
+
+fn repair() -> Box<dyn FnMut()> {
+    let mut repair = Repair::new(1);
+    let mut asked = Vec::with_capacity(64);
+    let mut number = 0;
+    let at = |packet: i64| LocalTime::from_ns(1_000_000_000 + packet * 5_000_000);
+    Box::new(move || {
+        number += 1;
+        if number % 10 != 0 {
+            repair.arrived(number, Way::Stream, at(number));
+        }
+        asked.clear();
+        repair.ask(at(number), |number| at(number + 40), &mut asked);
+        for lost in &asked {
+            repair.arrived(*lost, Way::Answer, at(number));
+        }
+        black_box(&asked);
     })
 }
 
@@ -175,6 +202,28 @@ fn resample(quality: Quality) -> Box<dyn FnMut()> {
     Box::new(move || {
         let wanted = resampler.plan(CHUNK, 1.000_04, 0.0);
         resampler.process(&input[..wanted * 2], &mut out);
+        black_box(&out);
+    })
+}
+
+/// What a library does for the same: its asynchronous resampler with a filter of this length, and lines between 512 rows.
+fn rubato(taps: usize) -> Box<dyn FnMut()> {
+    let parameters = SincInterpolationParameters::new(taps, WindowFunction::BlackmanHarris2)
+        .oversampling_factor(512)
+        .interpolation(SincInterpolationType::Linear);
+    let mut inner = match Async::<f32>::new_sinc(1.0, 1.02, &parameters, CHUNK, 2, FixedAsync::Output) {
+        Ok(inner) => inner,
+        Err(error) => unreachable!("a ratio of one suits: {error}"),
+    };
+    let input: Vec<f32> = (0..4 * CHUNK).map(|i| (i as f32 * 0.13).sin() * 0.5).collect();
+    let mut out = vec![0.0; CHUNK * 2];
+    Box::new(move || {
+        let _ = inner.set_resample_ratio(1.0 / 1.000_04, true);
+        let wanted = inner.input_frames_next();
+        let adapters = (InterleavedSlice::new(&input, 2, wanted), InterleavedSlice::new_mut(&mut out, 2, CHUNK));
+        if let (Ok(input), Ok(mut out)) = adapters {
+            let _ = inner.process_into_buffer(&input, &mut out, None);
+        }
         black_box(&out);
     })
 }

@@ -55,8 +55,9 @@ fn every_quality_shows_the_position_that_it_tells() {
         for fraction in [0.0, 0.125, 0.5, 0.77] {
             for step in [1.0, 1.0 + 37e-6, 1.0 - 250e-6] {
                 let (gain, lag) = gain_and_lag(quality, Position::new(1_000_000, fraction), 1_000.0 / 48_000.0, step);
-                // A millionth of a frame is 20 picoseconds; a ten-thousandth of a dB.
-                assert!(lag.abs() < 1e-6, "{quality:?} at {fraction}, step {step}: {lag} frames");
+                // A hundred-thousandth of a frame is 0.2 ns; a ten-thousandth of a dB.
+                let most = if quality == Quality::Low { 1e-5 } else { 1e-6 };
+                assert!(lag.abs() < most, "{quality:?} at {fraction}, step {step}: {lag} frames");
                 assert!((gain - 1.0).abs() < 1.2e-5, "{quality:?} at {fraction}, step {step}: {gain}");
             }
         }
@@ -95,7 +96,7 @@ fn slip_changes_nothing_but_at_a_slip() {
 #[test]
 fn slip_wants_equal_rates() {
     let error = Resampler::new(Quality::Slip, 44_100, 48_000, 2, 480).expect_err("rates differ").to_string();
-    assert!(error.contains("44100 to 48000") && error.contains("rates must agree"), "{error}");
+    assert!(error.contains("rates must agree; the content has 44100 Hz, the device 48000 Hz"), "{error}");
 }
 
 /// Noise and distortion beside a sine of `hertz` that went through a resampler at a constant `step`, against it, in dB.

@@ -118,7 +118,7 @@ impl Room {
             taken_after_ns: Arc::default(),
         };
         let mut playout = Playout::new(RATE, 1, CHUNK);
-        // Fails for rates that rubato refuses, which these are not.
+        // Fails for unequal rates at quality "slip" only.
         playout.set_session(Session::new(&config, incoming, Box::new(followed.clone())).ok().map(Box::new));
         let next_packet = clock.media(OPENED_S).to_frame(RATE) / PACKET_FRAMES;
         Self {
