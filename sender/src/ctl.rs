@@ -224,7 +224,7 @@ pub fn run(hub: &Where, request: &Request) -> Result<String, ClientError> {
         (false, Request::Queue { change: Some(QueueRequest::Player { .. }), .. }) => lines(&answer),
         (false, Request::Queue { change: None, .. }) => table(&answer, &["entry", "title", "artist", "album", "id"]),
         (false, Request::Reload) => format!("{answer:#}\n"),
-        (false, Request::Link) => format!("{}{}\n", house.base(), shown(&answer["path"])),
+        (false, Request::Link) => format!("{}\n", house.link(&answer)),
         (false, _) => String::new(),
     })
 }
@@ -359,10 +359,11 @@ impl House {
         }
     }
 
-    fn base(&self) -> String {
+    /// The link as it is opened from here: at the hub's address that was typed, or else at the hub's own name.
+    fn link(&self, answer: &Value) -> String {
         match &self.target {
-            Target::Network { host, .. } => format!("http://{host}"),
-            Target::Socket(_) => "http://HOST:PORT".to_owned(),
+            Target::Network { .. } => format!("{}{}", self.target, shown(&answer["path"])),
+            Target::Socket(_) => shown(&answer["url"]),
         }
     }
 }

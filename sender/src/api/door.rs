@@ -44,11 +44,13 @@ pub struct DoorSettings {
     pub reading_open: bool,
     /// Names of this host beside addresses, `localhost`, bare names and `.local` ones.
     pub names: Vec<String>,
+    /// Where other hosts reach the page, `http://HOST:PORT`: what a link begins with.
+    pub page: String,
 }
 
 impl Default for DoorSettings {
     fn default() -> Self {
-        DoorSettings { reading_open: true, names: Vec::new() }
+        DoorSettings { reading_open: true, names: Vec::new(), page: "http://localhost".into() }
     }
 }
 
@@ -167,6 +169,11 @@ impl Door {
     /// Whether anybody on the network may look.
     pub fn reading_open(&self) -> bool {
         self.settings.reading_open
+    }
+
+    /// Where other hosts reach the page, `http://HOST:PORT`.
+    pub fn page(&self) -> &str {
+        &self.settings.page
     }
 
     /// Takes a sign-in from the budget of an address.

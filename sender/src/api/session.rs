@@ -45,6 +45,8 @@ pub struct NewPassword {
 pub struct SignInLink {
     /// What to open, on this server.
     pub path: String,
+    /// The same with this server's name in front, as other hosts reach it.
+    pub url: String,
 }
 
 /// How the one who asks stands at the door.
@@ -107,7 +109,9 @@ pub async fn set_password(State(api): State<Api>, Body(new): Body<NewPassword>) 
 pub async fn new_link(State(api): State<Api>) -> Result<Json<SignInLink>, Problem> {
     let (token, disk) = api.hub.change_secrets(door::Secrets::new_token);
     written(disk).await?;
-    Ok(Json(SignInLink { path: format!("/sign-in?token={token}") }))
+    let path = format!("/sign-in?token={token}");
+    let url = format!("{}{path}", api.door.page());
+    Ok(Json(SignInLink { path, url }))
 }
 
 /// The query of the sign-in link.

@@ -47,9 +47,11 @@ pub fn start(config: &SenderConfig, service: &Service, listener: TcpListener) ->
     let settings = HubSettings { name, auto_approve: config.auto_approve };
     let state_dir = service.state.path();
     let hub = Hub::open(state_dir, settings, Box::new(shelf))?;
-    let door = DoorSettings { reading_open: config.http_reading_open, names: config.http_names.clone() };
+    let address = listener.local_addr()?;
+    let page = format!("http://{}:{}", shown(address.ip(), &host), address.port());
+    let door =
+        DoorSettings { reading_open: config.http_reading_open, names: config.http_names.clone(), page: page.clone() };
     let server = serve::spawn(hub.clone(), service.library.clone(), door, listener, state_dir)?;
-    let address = server.address();
     // Rooms on other hosts can't reach a hub that listens on loopback alone, so they must not find it either.
     let interface = if address.ip().is_loopback() { "lo" } else { service.interface.name.as_str() };
     let discovery = discovery::register(hub.name(), &hub.id(), address.port(), Some(interface));
@@ -57,7 +59,7 @@ pub fn start(config: &SenderConfig, service: &Service, listener: TcpListener) ->
     let sign_in = first_link(&hub);
     if let Some(path) = &sign_in {
         // Printed, not logged: a log is kept and read by others.
-        eprintln!("To change what plays, sign in once: http://{}:{}{path}", shown(address.ip(), &host), address.port());
+        eprintln!("To change what plays, sign in once: {page}{path}");
     }
     Ok(Running { hub, server, sign_in, _discovery: discovery, _ear: ear })
 }
