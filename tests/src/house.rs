@@ -139,6 +139,15 @@ impl House {
         self.start("unisono-sender", name, host, &format!("{extra}{text}"), vec![])
     }
 
+    /// Starts a hub on any host: a sender that lets every room in and has a tone of its own, whose id is `name`.
+    pub fn start_hub_on(&self, host: &str, name: &str) -> anyhow::Result<Process> {
+        let tone = Stream { format: "48000:16:2", source: "{ type = \"tone\" }".into(), playout_delay_ms: 250 };
+        let text = self.sender_configuration(&tone).replace("state-sender", &format!("state-{name}"));
+        let text = text.replace(&format!("id = \"{}\"", self.id), &format!("id = \"{name}\""));
+        let text = text.replacen("[[streams]]", "[hub]\nauto_approve = \"always\"\n[[streams]]", 1);
+        self.start("unisono-sender", name, host, &text, vec![])
+    }
+
     /// Starts the receiver of room `number` (1, 2, ...) on the host and card of `room`, which records into NAME.pcm and
     /// NAME.seg. `extra` is added to its configuration, above its `[output]`.
     pub fn start_receiver(&self, number: usize, room: &Room, name: &str, extra: &str) -> anyhow::Result<Process> {

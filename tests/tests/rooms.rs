@@ -178,3 +178,29 @@ fn a_room_that_plays_through_cpal_is_in_step() {
         assert_undamaged(&survey, survey.all_sound_s() + 4.0, stalls);
     });
 }
+
+#[test]
+fn a_hub_that_dies_and_returns_is_not_heard() {
+    undisturbed(|| {
+        let Some(playing) = Playing::in_namespaces(2) else { return };
+        let mut sender = playing.start_sender();
+        // On a host of its own, so that its end is not that of the music.
+        let hub = playing.house.start_hub_on("r2", "den").unwrap();
+        let card = playing.house.environment(&Room::default(), "u1").unwrap();
+        let extra = "interface = \"eth0\"\nhub = \"http://10.77.0.12:7680\"";
+        let mut one = playing.house.start_receiver_with(1, "simcard", "u1", extra, card).unwrap();
+        assert!(one.wait_for_log("linked to the hub", PATIENCE), "{}\n{}", one.log(), hub.log());
+        playing.wait_for_all(&["u1"], &[&sender, &one, &hub]);
+        truth::pause(Duration::from_secs(1));
+        hub.signal(libc::SIGKILL);
+        assert!(one.wait_for_log("this room plays on", PATIENCE), "{}", one.log());
+        truth::pause(Duration::from_secs(2));
+        let mut hub = playing.house.start_hub_on("r2", "den").unwrap();
+        let links = || (one.log().matches("linked to the hub").count() > 1).then_some(());
+        assert!(truth::wait_for(6 * PATIENCE, links).is_some(), "{}\n{}", one.log(), hub.log());
+        truth::pause(Duration::from_secs(2));
+        end(&mut [&mut one, &mut hub, &mut sender]);
+        let (survey, stalls) = playing.survey(&["u1"]);
+        assert_undamaged(&survey, survey.all_sound_s() + 1.0, stalls);
+    });
+}
