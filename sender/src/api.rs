@@ -82,7 +82,7 @@ pub fn router(api: Api) -> Router {
     routes
         .route("/api/v1/openapi.json", openapi)
         .route("/api/v1/receivers/link", get(link::upgrade))
-        .route("/streams/{file}", get(streams::description))
+        .route("/streams/{file}", get(streams::file))
         .route("/streams/{id}/artwork", get(streams::artwork))
         .route("/sign-in", get(session::sign_in_link))
         .route("/metrics", get(metrics::scrape))

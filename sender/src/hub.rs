@@ -363,6 +363,18 @@ impl Hub {
         self.tell_now(&state);
     }
 
+    /// After each tick, where waiting is allowed: what rooms play of others, and can't follow, is relayed to them.
+    pub fn relay(&self) {
+        let wanted = {
+            let state = self.state();
+            let orders = state.present.values().filter_map(|there| there.orders.as_ref());
+            orders.filter_map(|orders| Some(orders.stream.as_ref()?.id.clone())).collect()
+        };
+        if self.0.catalogue.relay(&wanted) {
+            self.tick();
+        }
+    }
+
     fn lets_in(&self, from: IpAddr) -> bool {
         match self.0.settings.auto_approve {
             AutoApprove::Never => false,

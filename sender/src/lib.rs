@@ -22,6 +22,7 @@
 //! - [`streams`]: the streams as the API and the page see them;
 //! - [`hub`]: keeps the [`house`] (rooms, what they play and how loud) in its [`store`], and its rooms' links;
 //! - [`api`]: the hub over HTTP, for pages, programs and rooms;
+//! - [`listen`]: streams as files without end, for whatever speaks no RTP;
 //! - [`discovery`]: being found;
 //! - [`client`], [`ctl`], [`watch`]: the API from the other side, for the command line;
 //! - [`doctor`]: what is wrong with this host, for the command line too.
@@ -39,6 +40,7 @@ pub mod doctor;
 pub mod house;
 pub mod hub;
 pub mod library;
+pub mod listen;
 pub mod live;
 pub mod mixdown;
 pub mod pace;

@@ -5,6 +5,7 @@
 
 mod delay;
 mod page;
+pub(crate) mod relay;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -190,6 +191,10 @@ impl Inner {
         let groups = describe::groups(&config.streams);
         let wanted: Vec<_> = config.streams.iter().zip(groups).collect();
         for entry in std::mem::take(&mut self.entries) {
+            if relay::known(&entry.config.source).is_some() {
+                self.entries.push(entry);
+                continue;
+            }
             let now = wanted.iter().find(|(stream, _)| stream.id == entry.config.id);
             match now {
                 Some((stream, groups)) if **stream == entry.config && *groups == entry.groups => {

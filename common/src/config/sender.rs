@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::section::{self, Section, flag, integer, label, parsed, path, read_file, suggestion, text};
-pub use super::source::{ReplayGain, RtpFrom, Signal, SourceConfig};
+pub use super::source::{RELAY, ReplayGain, RtpFrom, Signal, SourceConfig};
 use super::{ConfigError, DEFAULT_CLOCK_PORT, DEFAULT_HTTP_PORT, source};
 use crate::fec::Matrix;
 use crate::format::{Depth, Format};

@@ -105,6 +105,8 @@ pub enum SourceConfig {
 pub enum RtpFrom {
     /// The one announced by SAP under this name, or this Unisono id.
     Announced(String),
+    /// This one, whose announcement was heard; the program's own, and not to be written in a file.
+    Known(std::sync::Arc<crate::sdp::Session>),
     /// The one that an SDP file describes.
     File(PathBuf),
     /// What is sent to an address.
@@ -141,6 +143,9 @@ const SIGNALS: [(&str, Signal); 5] = [
     ("sides", Signal::Sides),
 ];
 
+/// What a stream is called whose source is another's stream, taken up because a room plays it.
+pub const RELAY: &str = "relay";
+
 const TYPES: [&str; 9] = ["library", "pipe", "command", "http", "capture", "rtp", "mix", "tone", "demo"];
 
 /// Room for a command line.
@@ -168,6 +173,7 @@ impl SourceConfig {
             SourceConfig::Command { .. } => "command",
             SourceConfig::Http { .. } => "http",
             SourceConfig::Capture { .. } => "capture",
+            SourceConfig::Rtp { from: RtpFrom::Known(_), .. } => RELAY,
             SourceConfig::Rtp { .. } => "rtp",
             SourceConfig::Mix { .. } => "mix",
             SourceConfig::Demo => "demo",

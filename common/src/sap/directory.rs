@@ -91,6 +91,14 @@ impl Directory {
         entries.into_iter().map(|entry| entry.session.clone()).collect()
     }
 
+    /// At most so many of the sessions, for people to read: those announced again before those announced only once, the one
+    /// added first first.
+    pub fn steadiest(&self, most: usize) -> Vec<Arc<Session>> {
+        let mut entries: Vec<_> = self.entries.values().collect();
+        entries.sort_by_key(|entry| (entry.period_ns.is_none(), entry.arrival));
+        entries.into_iter().take(most).map(|entry| entry.session.clone()).collect()
+    }
+
     /// The session of a Unisono stream; when two claim its id, the one added last, as after an unclean restart.
     pub fn find(&self, stream_id: &str) -> Option<Arc<Session>> {
         let claims = self.entries.values().filter(|entry| entry.session.stream_id.as_deref() == Some(stream_id));

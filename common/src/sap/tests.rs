@@ -98,6 +98,18 @@ fn what_is_no_longer_announced_is_forgotten() {
 }
 
 #[test]
+fn what_is_announced_again_is_shown_before_what_was_announced_once() {
+    let mut directory = Directory::default();
+    for id in 0..100 {
+        directory.receive(&announcement(&described(id, 1, "x")), at(0)).unwrap();
+    }
+    directory.receive(&announcement(&described(77, 1, "x")), at(5)).unwrap();
+    let shown = directory.steadiest(3);
+    let ids: Vec<&str> = shown.iter().map(|session| session.origin.session_id.as_str()).collect();
+    assert_eq!(ids, ["77", "0", "1"]);
+}
+
+#[test]
 fn a_flood_fills_no_memory_and_drives_out_nobody_that_matters() {
     let mut directory = Directory::default();
     directory.prefer(["ours".to_owned()]);

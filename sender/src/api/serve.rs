@@ -87,6 +87,8 @@ pub fn spawn(
         loop {
             tokio::time::sleep(TICK).await;
             hub.tick();
+            let hub = hub.clone();
+            let _ = tokio::task::spawn_blocking(move || hub.relay()).await;
         }
     });
     Ok(Server { runtime: Some(runtime), socket, address })

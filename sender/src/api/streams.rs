@@ -1,17 +1,19 @@
 //! Streams: what there is, what each plays, and its description.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::library::Size;
-use super::problem::{Body, Problem};
+use super::problem::{self, Problem};
 use super::{Api, written};
 use crate::hub::catalogue::{Action, Playback};
 use crate::hub::view::StreamView;
+use crate::listen::{Container, ListenError};
 use crate::live::Applied;
 
 /// A change of a stream.
@@ -42,7 +44,7 @@ pub async fn one(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<
 pub async fn change(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Body(change): Body<StreamChange>,
+    problem::Body(change): problem::Body<StreamChange>,
 ) -> Result<StatusCode, Problem> {
     written(api.hub.switch(&id, change.enabled)?).await
 }
@@ -76,7 +78,7 @@ pub async fn playback(State(api): State<Api>, Path(id): Path<String>) -> Result<
 pub async fn act(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Body(action): Body<Action>,
+    problem::Body(action): problem::Body<Action>,
 ) -> Result<StatusCode, Problem> {
     if let Action::Seek { position_s } = action
         && !(0.0..=1e6).contains(&position_s)
@@ -87,11 +89,30 @@ pub async fn act(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `/streams/ID.sdp`: a stream's session description, for any player that speaks RTP.
-pub async fn description(State(api): State<Api>, Path(file): Path<String>) -> Result<Response, Problem> {
-    let stream = file.strip_suffix(".sdp").and_then(|id| api.hub.stream(id));
-    let stream = stream.ok_or_else(|| Problem::no_such_stream(file.trim_end_matches(".sdp")))?;
-    Ok(([(header::CONTENT_TYPE, "application/sdp")], stream.sdp).into_response())
+/// `/streams/ID.sdp`: a stream's session description, for any player that speaks RTP; `/streams/ID.flac` and
+/// `/streams/ID.wav`: the stream itself, out of step with the rooms, for whatever speaks only HTTP.
+pub async fn file(State(api): State<Api>, Path(file): Path<String>) -> Result<Response, Problem> {
+    let (id, suffix) = file.rsplit_once('.').unwrap_or((&file, ""));
+    let container = match suffix {
+        "flac" => Container::Flac,
+        "wav" => Container::Wav,
+        "sdp" => {
+            let stream = api.hub.stream(id).ok_or_else(|| Problem::no_such_stream(id))?;
+            return Ok(([(header::CONTENT_TYPE, "application/sdp")], stream.sdp).into_response());
+        }
+        _ => return Err(Problem::no_such_stream(&file)),
+    };
+    let listening = api.hub.catalogue().listen(id, container).map_err(|error| match error {
+        ListenError::NoStream(id) => Problem::no_such_stream(&id),
+        busy => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", busy.to_string()),
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, container.media_type().to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::LINK, format!("</streams/{id}.sdp>; rel=\"alternate\"; type=\"application/sdp\"; title=\"in step\"")),
+        (HeaderName::from_static("x-unisono-in-step"), "no".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(listening)).into_response())
 }
 
 /// `/streams/ID/artwork`: the cover of what a stream plays; `?size=` as of the library's covers.

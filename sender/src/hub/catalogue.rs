@@ -1,11 +1,13 @@
 //! What the hub needs to know of streams: those of this sender, and those heard of others.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::library::{Cover, QueueState};
+use crate::listen::{Container, ListenError, Listening};
 use crate::live::{Applied, ReloadError};
 use crate::paging::{Page, PageError, PageRequest};
 
@@ -138,6 +140,15 @@ pub trait Catalogue: Send + Sync + 'static {
     }
     /// Takes what was made for it off the air.
     fn end_page(&self, _page: Page) {}
+    /// Takes up those of these streams that are others' and that no room can follow by itself, and lets go of what is not
+    /// among them; true when streams have changed by that. May take seconds.
+    fn relay(&self, _wanted: &BTreeSet<String>) -> bool {
+        false
+    }
+    /// A stream as a file without end.
+    fn listen(&self, id: &str, _container: Container) -> Result<Listening, ListenError> {
+        Err(ListenError::NoStream(id.to_owned()))
+    }
     /// Whether an address is one of this host's.
     fn is_own_address(&self, _address: IpAddr) -> bool {
         false

@@ -12,7 +12,7 @@ use unisono_host::interface::Interface;
 use unisono_host::multicast::MulticastReceiver;
 use unisono_host::stop::{self, StopHandle, StopSignal};
 
-/// The thread waits on the first group; the other is looked at this often.
+/// The thread waits on the first group; the others are looked at this often.
 const LOOK_NS: i64 = 500_000_000;
 
 /// The running thread that listens.
@@ -38,7 +38,9 @@ impl Ear {
     pub(super) fn open(interface: &Interface) -> io::Result<Self> {
         let join =
             |group| MulticastReceiver::join(SocketAddr::new(group, sap::PORT), interface).map_err(io::Error::other);
-        let sockets = [join(sap::GROUP_LOCAL.into())?, join(sap::GROUP_GLOBAL.into())?];
+        // PulseAudio and PipeWire announce to the last alone.
+        let sockets = [sap::GROUP_LOCAL, sap::GROUP_GLOBAL, sap::GROUP_PULSE].map(|group| join(group.into()));
+        let sockets = sockets.into_iter().collect::<io::Result<Vec<_>>>()?;
         let (stop, signal) = stop::pair()?;
         let sessions = Sessions::default();
         let told = sessions.clone();
@@ -60,24 +62,24 @@ impl Drop for Ear {
     }
 }
 
-fn listen(mut sockets: [MulticastReceiver; 2], stop: &StopSignal, told: &Sessions) {
-    /// Packets of one group in one turn, so that a flood of them doesn't starve the other.
+fn listen(mut sockets: Vec<MulticastReceiver>, stop: &StopSignal, told: &Sessions) {
+    /// A page that shows more is of no use to anybody.
+    const SHOWN: usize = 32;
+    /// Packets of one group in one turn, so that a flood of them doesn't starve the others.
     const AT_ONCE: usize = 64;
     let mut directory = Directory::default();
     let mut buffer = [0; 4096];
     while !stop.is_raised() {
         let now = clock::now();
         let _ = sockets[0].wait(now + LOOK_NS, Some(stop));
-        let mut news = !directory.expire(clock::now()).is_empty();
+        directory.expire(clock::now());
         for socket in &mut sockets {
             for _ in 0..AT_ONCE {
                 let Ok(Some(received)) = socket.receive(&mut buffer) else { break };
-                let events = directory.receive(&buffer[..received.len], clock::now());
-                news |= events.is_ok_and(|events| !events.is_empty());
+                // What is no announcement is none of ours.
+                let _ = directory.receive(&buffer[..received.len], clock::now());
             }
         }
-        if news {
-            *told.0.lock().unwrap_or_else(PoisonError::into_inner) = directory.sessions();
-        }
+        *told.0.lock().unwrap_or_else(PoisonError::into_inner) = directory.steadiest(SHOWN);
     }
 }

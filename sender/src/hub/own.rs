@@ -1,9 +1,11 @@
 //! The catalogue of a running sender: its own streams, and those it hears of.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use unisono_common::config::sender::RELAY;
 use unisono_common::sdp::{self, Session};
 use unisono_host::clock;
 use unisono_host::interface::Interface;
@@ -11,6 +13,8 @@ use unisono_host::interface::Interface;
 use super::catalogue::{Action, ActionError, Catalogue, Origin, Playback, StreamFacts};
 use super::heard::Sessions;
 use crate::library::{Cover, Key, Library};
+use crate::listen::{Container, ListenError, Listeners, Listening};
+use crate::live::relay::can_be_followed;
 use crate::live::{Applied, Live, ReloadError};
 use crate::paging::{Page, PageError, PageRequest};
 use crate::source;
@@ -22,12 +26,13 @@ pub(super) struct Shelf {
     streams: Streams,
     heard: Sessions,
     library: Library,
+    listeners: Listeners,
     host: String,
 }
 
 impl Shelf {
-    pub(super) fn new(live: Live, library: Library, heard: Sessions, host: String) -> Self {
-        Shelf { streams: live.streams(), live, heard, library, host }
+    pub(super) fn new(live: Live, library: Library, heard: Sessions, listeners: Listeners, host: String) -> Self {
+        Shelf { streams: live.streams(), live, heard, library, listeners, host }
     }
 
     /// The stream of this id, or the one that is heard in it when it is a mix.
@@ -51,23 +56,38 @@ impl Shelf {
         }
     }
 
-    /// Sessions that are not our own announcements come back.
-    fn foreign(&self) -> Vec<StreamFacts> {
+    /// What others send, by id: sessions that are not our own announcements come back. A stranger that was started anew
+    /// before its old announcement has expired is there once.
+    fn others(&self) -> Vec<(String, Arc<Session>)> {
         let ours: Vec<_> = self
             .streams
             .on_air()
             .iter()
             .filter_map(|stream| Some(sdp::origin(stream.on_air.as_ref()?.sdp().as_bytes())?.key()))
             .collect();
-        let sessions = self.heard.now();
-        let foreign = sessions.iter().filter(|session| !ours.contains(&session.origin.key()));
-        let mut facts: Vec<StreamFacts> = foreign.map(|session| heard(session)).collect();
-        for at in 0..facts.len() {
-            // Two senders may both have a stream called "music".
-            let taken = |id: &str| self.streams.get(id).is_some() || facts[..at].iter().any(|other| other.id == id);
-            if taken(&facts[at].id) {
-                facts[at].id = format!("{}-{}", facts[at].id, digits(&facts[at].sdp));
+        let mut others: Vec<(String, Arc<Session>)> = Vec::new();
+        for session in self.heard.now().into_iter().filter(|session| !ours.contains(&session.origin.key())) {
+            let id = session.stream_id.clone().unwrap_or_else(|| stranger(&session));
+            if session.stream_id.is_none() {
+                others.retain(|(before, _)| *before != id);
             }
+            others.push((id, session));
+        }
+        others
+    }
+
+    fn foreign(&self) -> Vec<StreamFacts> {
+        let mut facts: Vec<StreamFacts> = Vec::new();
+        for (id, session) in self.others() {
+            let own = self.streams.get(&id);
+            if own.as_ref().is_some_and(|stream| stream.kind == RELAY) {
+                continue;
+            }
+            // Two senders may both have a stream called "music".
+            let taken = own.is_some() || facts.iter().any(|other| other.id == id);
+            let sdp = session.to_string();
+            let id = if taken { format!("{id}-{}", digits(&sdp)) } else { id };
+            facts.push(heard(id, &session, sdp));
         }
         facts
     }
@@ -152,6 +172,18 @@ impl Catalogue for Shelf {
         self.live.end_page(page);
     }
 
+    fn relay(&self, wanted: &BTreeSet<String>) -> bool {
+        let of_strangers = |session: &Session| session.stream_id.is_none() && !can_be_followed(session);
+        let others = self.others().into_iter();
+        self.live.relay(&others.filter(|(id, other)| wanted.contains(id) && of_strangers(other)).collect::<Vec<_>>())
+    }
+
+    fn listen(&self, id: &str, container: Container) -> Result<Listening, ListenError> {
+        let stream = self.streams().into_iter().find(|stream| stream.id == id);
+        let session = stream.and_then(|stream| Session::parse(stream.sdp.as_bytes()).ok());
+        self.listeners.open(&session.ok_or_else(|| ListenError::NoStream(id.to_owned()))?, container)
+    }
+
     fn is_own_address(&self, address: IpAddr) -> bool {
         let interfaces = Interface::list().unwrap_or_default();
         interfaces
@@ -160,10 +192,15 @@ impl Catalogue for Shelf {
     }
 }
 
-fn heard(session: &Session) -> StreamFacts {
-    let sdp = session.to_string();
+/// The id of a stream that names none. It outlives restarts of its sender, which make a new session of the same stream.
+fn stranger(session: &Session) -> String {
+    let Session { origin, name, address, port, .. } = session;
+    format!("heard-{}", digits(&format!("{}@{} {address}:{port} {name}", origin.username, origin.address)))
+}
+
+fn heard(id: String, session: &Session, sdp: String) -> StreamFacts {
     StreamFacts {
-        id: session.stream_id.clone().unwrap_or_else(|| format!("heard-{}", digits(&session.origin.key().to_string()))),
+        id,
         name: session.name.clone(),
         origin: Origin::Heard,
         sender: session.origin.address.clone(),

@@ -11,6 +11,7 @@ use super::{Hub, HubError, HubSettings};
 use crate::api::door::{DoorSettings, Secrets};
 use crate::api::serve::{self, Server};
 use crate::discovery::{self, Discovery};
+use crate::listen::Listeners;
 use crate::service::Service;
 
 /// The hub, its server and its name on the network. Dropping it ends all of them; sound goes on.
@@ -42,7 +43,8 @@ pub fn start(config: &SenderConfig, service: &Service, listener: TcpListener) ->
     let ear =
         Ear::open(&service.interface).inspect_err(|error| tracing::warn!(%error, "other senders are not heard")).ok();
     let heard = ear.as_ref().map_or_else(Sessions::default, Ear::sessions);
-    let shelf = Shelf::new(service.live.clone(), service.library.clone(), heard, host.clone());
+    let listeners = Listeners::new(service.interface.clone());
+    let shelf = Shelf::new(service.live.clone(), service.library.clone(), heard, listeners, host.clone());
     let name = config.hub_name.clone().unwrap_or_else(|| host.clone());
     let settings = HubSettings { name, auto_approve: config.auto_approve };
     let state_dir = service.state.path();

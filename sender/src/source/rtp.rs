@@ -109,6 +109,7 @@ impl Rtp {
                 let name = address.to_string();
                 Ok(Ok(Tuned { address, source: None, payload_type: None, format, name }))
             }
+            RtpFrom::Known(session) => Ok(Ok(Tuned::to(session))),
             RtpFrom::File(path) => Ok(described(path)),
             RtpFrom::Announced(_) => unreachable!("it is waited for above"),
         }
