@@ -130,7 +130,12 @@ impl House {
 
     /// Starts the sender with one stream, on a host that is as `environment` makes it.
     pub fn start_sender_in(&self, stream: &Stream, environment: Environment) -> anyhow::Result<Process> {
-        self.start("unisono-sender", "sender", "srv", &self.sender_configuration(stream), environment)
+        self.start_sender_as(&self.sender_configuration(stream), environment)
+    }
+
+    /// Starts the sender with any configuration.
+    pub fn start_sender_as(&self, configuration: &str, environment: Environment) -> anyhow::Result<Process> {
+        self.start("unisono-sender", "sender", "srv", configuration, environment)
     }
 
     /// Starts another sender, on any host, with a state directory of its own; `extra` is put in front of its configuration.

@@ -8,6 +8,8 @@
 #[path = "interop/clock.rs"]
 mod clock;
 mod common;
+#[path = "interop/formats.rs"]
+mod formats;
 #[path = "interop/peers.rs"]
 mod peers;
 #[path = "interop/pipewire.rs"]
@@ -16,7 +18,11 @@ mod pipewire;
 mod players;
 #[path = "interop/pulseaudio.rs"]
 mod pulseaudio;
+#[path = "interop/senders.rs"]
+mod senders;
 #[path = "interop/sound.rs"]
 mod sound;
 #[path = "interop/table.rs"]
 mod table;
+#[path = "interop/wire.rs"]
+mod wire;

@@ -12,7 +12,7 @@ use crate::common::end;
 use crate::{peers, sound, table};
 
 /// A daemon of its own with its session manager; ports and links are the latter's business.
-struct Daemon {
+pub(crate) struct Daemon {
     pipewire: Process,
     bus: Process,
     manager: Process,
@@ -20,7 +20,7 @@ struct Daemon {
 
 impl Daemon {
     /// With one RTP module, and the sink `quiet` that plays to nobody.
-    fn start(house: &House, host: &str, module: &str) -> Daemon {
+    pub(crate) fn start(house: &House, host: &str, module: &str) -> Daemon {
         let configuration = house.record(&format!("pipewire-{host}.conf"));
         std::fs::write(&configuration, CONFIGURATION.replace("MODULE", module)).unwrap();
         let arguments = ["-c", configuration.to_str().unwrap()];
@@ -46,10 +46,9 @@ impl Daemon {
         self.pipewire.log() + &self.manager.log()
     }
 
-    fn end(mut self) {
-        self.manager.stop();
-        self.bus.stop();
-        self.pipewire.stop();
+    /// Its parts, in the order in which they end.
+    pub(crate) fn processes(self) -> Vec<Process> {
+        vec![self.manager, self.bus, self.pipewire]
     }
 }
 
@@ -93,7 +92,9 @@ fn pipewire_plays_our_stream() {
         recorder.signal(libc::SIGINT);
         let _ = recorder.wait(peers::PATIENCE);
         end(&mut [&mut sender]);
-        pipewire.end();
+        for mut process in pipewire.processes() {
+            let _ = process.stop();
+        }
         let found = sound::find(&playing.signal, &recording);
         assert!(found.seconds() > 4.0 && found.share() > 0.9, "{found:?}");
         let seen = format!("found by SAP; {:.1} s of its null sink are our signal", found.seconds());

@@ -34,6 +34,27 @@ fn ffmpeg_plays_our_stream_bit_for_bit() {
     });
 }
 
+/// For browsers: out of step with the rooms, and said to be.
+#[test]
+fn a_stream_is_a_file_without_end_over_http() {
+    undisturbed(|| {
+        let Some(playing) = peers::house_with(&["ffmpeg"], 1) else { return };
+        let mut sender = playing.start_sender();
+        assert!(sender.wait_for_log("sender starts", peers::PATIENCE), "{}", sender.log());
+        let frames = ["flac", "wav"].map(|suffix| {
+            let url = peers::sdp_url(&playing.house).replace(".sdp", &format!(".{suffix}"));
+            let recording = playing.house.record(&format!("{suffix}.raw"));
+            let arguments = ["-v", "error", "-nostdin", "-i", &url, "-t", "3", "-f", "s16le"];
+            let arguments = [&arguments[..], &[recording.to_str().unwrap()]].concat();
+            peers::run(&playing.house, "r1", suffix, "ffmpeg", &arguments);
+            sound::exact(&playing.signal, &recording)
+        });
+        end(&mut [&mut sender]);
+        let seen = format!("`/streams/ID.flac` and `.wav`; {frames:?} frames, bit for bit, not in step");
+        table::tell("ours to them", "HTTP (read by ffmpeg)", "ffmpeg", &seen);
+    });
+}
+
 #[test]
 fn vlc_plays_our_stream_bit_for_bit() {
     undisturbed(|| {

@@ -27,6 +27,9 @@ pub(crate) fn tell(direction: &str, peer: &str, package: &str, seen: &str) {
 
 /// The version of a Debian package, without what Debian adds; of one that is only unpacked, what its program says.
 fn version(package: &str) -> String {
+    if package.is_empty() {
+        return String::new();
+    }
     let output = |program: &Path, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
