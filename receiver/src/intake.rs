@@ -43,6 +43,13 @@ const PRIORITY: u8 = 50;
 /// How long the thread sleeps at most: then it looks whether the group is still heard.
 const LOOK_NS: i64 = 200_000_000;
 
+/// The thread rests for this part of the time that packets have before playout takes them, and for no longer than
+/// [`MOST_REST_NS`]: what came meanwhile waits in the socket, stamped, and costs one wake-up together.
+const REST: i64 = 16;
+
+/// Longest rest.
+const MOST_REST_NS: i64 = 20_000_000;
+
 /// Where a stream's packets are found, and how they are to come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Address {
@@ -135,6 +142,7 @@ impl Intake {
             Some(source) => MulticastReceiver::join_source(address.group, source, interface)?,
             None => MulticastReceiver::join(address.group, interface)?,
         };
+        let taken_after_ns = Arc::clone(&schedule.taken_after_ns);
         // A stream without repair is better than none.
         let mending =
             address.repair.and_then(|repair| match Mending::open(&repair, address.fec.as_ref(), interface, schedule) {
@@ -159,6 +167,7 @@ impl Intake {
             counted: 0,
             delivery: Delivery::new(address.delivery, address.unicast_above_loss, clock::now()),
             by_multicast: 0,
+            taken_after_ns,
         };
         let thread = std::thread::Builder::new().name("intake".into()).spawn(move || worker.run(&signal))?;
         Ok(Self { counts, stop: Some(stop), thread: Some(thread) })
@@ -207,6 +216,8 @@ struct Worker {
     delivery: Delivery,
     /// Packets of the stream that came by multicast.
     by_multicast: u64,
+    /// How long after its timestamp a frame is taken by playout, in ns.
+    taken_after_ns: Arc<AtomicI64>,
 }
 
 /// Whether a payload has anything in it beyond the noise of a good input: more than -72 dB of full scale.
@@ -261,7 +272,17 @@ impl Worker {
                 self.compute(&mut buffer);
             }
             self.ask();
+            self.rest(stop);
         }
+    }
+
+    /// Lets packets gather, unless it is time to ask for one.
+    fn rest(&self, stop: &StopSignal) {
+        let rest_ns = (self.taken_after_ns.load(Ordering::Relaxed) / REST).clamp(0, MOST_REST_NS);
+        let until = clock::now() + rest_ns;
+        let until = self.mending.as_ref().and_then(Mending::next).map_or(until, |next| next.min(until));
+        // Raised or not is asked next.
+        let _ = wait::any([], until, Some(stop));
     }
 
     /// Waits until a socket has something, it is time to ask again, or `until`: the stream, answers to this room, answers to

@@ -39,6 +39,25 @@ pub fn draw(path: &Path, panels: &[Panel]) -> anyhow::Result<()> {
     Ok(root.present()?)
 }
 
+/// Draws each curve against the number of rooms, one above the other.
+pub fn against_rooms(path: &Path, curves: &[(&str, Vec<(f64, f64)>)]) -> anyhow::Result<()> {
+    let root = SVGBackend::new(path, (WIDTH, PANEL_HEIGHT * curves.len() as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
+    for (area, (title, points)) in root.split_evenly((curves.len(), 1)).iter().zip(curves) {
+        let most = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).fold(1e-3, f64::max) * 1.1;
+        let mut chart = ChartBuilder::on(area)
+            .caption(title, ("sans-serif", 17))
+            .margin(12)
+            .x_label_area_size(34)
+            .y_label_area_size(64)
+            .build_cartesian_2d(0.0..most(|p| p.0), 0.0..most(|p| p.1))?;
+        chart.configure_mesh().x_desc("rooms").light_line_style(WHITE).draw()?;
+        chart.draw_series(LineSeries::new(points.iter().copied(), COLOURS[0].stroke_width(2)))?;
+        chart.draw_series(points.iter().map(|p| Circle::new(*p, 4, COLOURS[0].filled())))?;
+    }
+    Ok(root.present()?)
+}
+
 fn draw_panel(area: &DrawingArea<SVGBackend, plotters::coord::Shift>, panel: &Panel) -> anyhow::Result<()> {
     let survey = panel.survey;
     let end_s = survey.times.last().map_or(1.0, |t| t + 0.5);

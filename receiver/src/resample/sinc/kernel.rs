@@ -5,7 +5,7 @@
 use super::{Path, Table};
 
 /// Products that are summed side by side. Filters are a multiple of this long.
-pub(super) const LANES: usize = 16;
+pub(super) const LANES: usize = 8;
 
 /// Makes all frames of a path, interleaved, of the planes.
 pub(super) fn run(table: &Table, planes: &[Vec<f32>], path: &Path, out: &mut [f32]) {
@@ -26,46 +26,52 @@ fn run_wide(table: &Table, planes: &[Vec<f32>], path: &Path, out: &mut [f32]) {
 
 #[inline(always)]
 fn frames<const FUSED: bool>(table: &Table, planes: &[Vec<f32>], path: &Path, out: &mut [f32]) {
-    for (n, frame) in out.chunks_exact_mut(planes.len()).enumerate() {
-        let (first, before, after, share) = table.filter(path.position(n + 1));
-        // Two channels at a time share the making of the filter.
-        for (pair, planes) in frame.chunks_mut(2).zip(planes.chunks(2)) {
-            match (pair, planes) {
-                ([left, right], [a, b]) => {
-                    let past = [&a[first..first + table.taps], &b[first..first + table.taps]];
-                    [*left, *right] = products::<FUSED, 2>(before, after, share, past);
-                }
-                ([one], [a]) => [*one] = products::<FUSED, 1>(before, after, share, [&a[first..first + table.taps]]),
+    let channels = planes.len();
+    // Two channels at a time share the making of the filter.
+    for (pair, planes) in planes.chunks(2).enumerate() {
+        // Loops and not closures: those would be compiled without what this processor can.
+        for (n, frame) in out[2 * pair..].chunks_mut(channels).enumerate() {
+            let position = path.position(n + 1);
+            match planes {
+                [left, right] => [frame[0], frame[1]] = products::<FUSED, 2>(table, position, [left, right]),
+                [one] => [frame[0]] = products::<FUSED, 1>(table, position, [one]),
                 _ => {}
             }
         }
     }
 }
 
-/// The sums of each past times the filter that is `share` of the way from `before` to `after`.
+/// Each plane's frame at `position`.
 #[inline(always)]
-fn products<const FUSED: bool, const N: usize>(
-    before: &[f32],
-    after: &[f32],
-    share: f32,
-    past: [&[f32]; N],
-) -> [f32; N] {
+fn products<const FUSED: bool, const N: usize>(table: &Table, position: f64, planes: [&[f32]; N]) -> [f32; N] {
+    let (first, before, after, share) = table.filter(position);
+    let (before, after) = (before.as_chunks::<LANES>().0, after.as_chunks::<LANES>().0);
+    let mut past = [before; N];
+    for (past, plane) in past.iter_mut().zip(planes) {
+        *past = &plane[first..first + table.taps].as_chunks::<LANES>().0[..before.len()];
+    }
     let mut sums = [[0.0; LANES]; N];
-    let past = past.map(|past| past.as_chunks::<LANES>().0);
-    let rows = before.as_chunks::<LANES>().0.iter().zip(after.as_chunks::<LANES>().0);
-    for (at, (before, after)) in rows.enumerate() {
+    for (at, (before, after)) in before.iter().zip(after).enumerate() {
         let mut taps = [0.0; LANES];
         for lane in 0..LANES {
             taps[lane] = multiply_add::<FUSED>(share, after[lane] - before[lane], before[lane]);
         }
         for (sums, past) in sums.iter_mut().zip(past) {
-            let Some(past) = past.get(at) else { break };
             for lane in 0..LANES {
-                sums[lane] = multiply_add::<FUSED>(taps[lane], past[lane], sums[lane]);
+                sums[lane] = multiply_add::<FUSED>(taps[lane], past[at][lane], sums[lane]);
             }
         }
     }
-    sums.map(|lanes| lanes.iter().sum())
+    let mut totals = [0.0; N];
+    for (total, sums) in totals.iter_mut().zip(sums) {
+        *total = sum(sums);
+    }
+    totals
+}
+
+#[inline(always)]
+fn sum(lanes: [f32; LANES]) -> f32 {
+    lanes.iter().sum()
 }
 
 #[inline(always)]

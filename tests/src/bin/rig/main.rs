@@ -9,6 +9,7 @@ mod offset;
 mod report;
 mod resilience;
 mod run;
+mod scale;
 mod scenes;
 mod start;
 mod tone;
@@ -111,6 +112,18 @@ enum Task {
         #[arg(long, default_value_t = 7)]
         seed: u64,
     },
+    /// What 5, 50 and 500 rooms cost the sender.
+    Scale,
+    /// The many rooms of `scale`.
+    #[command(hide = true)]
+    Members {
+        /// How many.
+        #[arg(long)]
+        count: usize,
+        /// Where they keep their keys.
+        #[arg(long)]
+        state: PathBuf,
+    },
     /// The many rooms of the resilience scene `crowd`.
     #[command(hide = true)]
     Crowd {
@@ -148,6 +161,9 @@ fn main() -> Result<()> {
     if let Some(Task::Crowd { count }) = options.command {
         return crowd::run(count);
     }
+    if let Some(Task::Members { count, state }) = &options.command {
+        return scale::live(*count, state);
+    }
     let binaries = match (&options.binaries, &options.command) {
         (Some(dir), _) => dir.canonicalize().with_context(|| format!("--binaries {}", dir.display()))?,
         (None, Some(Task::Floor)) => PathBuf::new(),
@@ -177,7 +193,8 @@ fn main() -> Result<()> {
             resilience::measure(&bench, &only, &delays, &systems)
         }
         Some(Task::Faults { seed }) => faults::measure(&bench, seed),
-        Some(Task::Offset { .. } | Task::Player { .. } | Task::Crowd { .. }) | None => Ok(()),
+        Some(Task::Scale) => scale::measure(&bench),
+        Some(Task::Offset { .. } | Task::Player { .. } | Task::Crowd { .. } | Task::Members { .. }) | None => Ok(()),
     }
 }
 
