@@ -24,7 +24,7 @@ use room::{Admission, Room, RoomChange};
 use scene::Scene;
 
 /// So many rooms, groups or scenes and no more, so that nobody can fill the house.
-pub const MOST: usize = 256;
+pub const MOST: usize = 1_024;
 
 /// The longest name, in characters.
 pub const LONGEST_NAME: usize = 64;

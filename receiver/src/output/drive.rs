@@ -218,10 +218,13 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// When the ring has room for the next chunk.
+    /// When the ring has room for the next chunk; for two, where that leaves three quarters of a deep ring and the card needs
+    /// no more than a look now and then.
     fn next_wake(&self) -> LocalTime {
-        let frame = self.card.written() - self.lead + self.chunk as i64;
-        let soonest = clock::now() + SHORTEST_SLEEP_NS;
+        let (chunk, now) = (self.chunk as i64, clock::now());
+        let two = self.lead >= 8 * chunk && now - self.meter.begun > SETTLES_NS;
+        let frame = self.card.written() - self.lead + if two { 2 * chunk } else { chunk };
+        let soonest = now + SHORTEST_SLEEP_NS;
         match self.playout.dac() {
             Some(dac) => dac.time_of(frame + 1).max(soonest),
             None => soonest + 2_000_000,

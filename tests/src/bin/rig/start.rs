@@ -1,16 +1,20 @@
-//! A receiver that starts while the stream plays: how soon does it sound, and how far off is it then?
+//! A receiver that starts while the stream plays: how soon does it sound, and how far off is it then? And a sender: how soon
+//! does it send?
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use unisono_host::interface::Interface;
+use unisono_host::multicast::MulticastReceiver;
 use unisono_tests::analysis::{Finder, Quantiles};
 use unisono_tests::feeder::Feeder;
 use unisono_tests::house::Stream;
 use unisono_tests::records::Record;
 use unisono_tests::signals::{self, NOISE_PERIOD, Signal};
-use unisono_tests::{AUDIBLE, truth};
+use unisono_tests::{AUDIBLE, namespaces, truth};
 
 use crate::run::{Bench, stop};
 use crate::scenes;
@@ -78,8 +82,32 @@ pub(crate) fn measure(bench: &Bench, times: usize) -> Result<()> {
         starts.push(start);
     }
     summary(&starts, bench.delay_ms);
+    let sender = sender(bench, times)?;
+    println!("sender: first packet after {:.0} ms in the median, worst {:.0} ms", sender.median, sender.max);
     std::fs::write(bench.out().join("start.json"), serde_json::to_string_pretty(&starts)?)?;
     bench.put_away(&stage, &signal)
+}
+
+/// From the start of a sender's process to its first packet at a room, in milliseconds.
+fn sender(bench: &Bench, times: usize) -> Result<Quantiles> {
+    let stage = bench.stage("start-sender", 1)?;
+    let room = stage.house.network().and_then(|network| network.host("r1")).context("a house has rooms")?;
+    let group = SocketAddr::from(([239, 77, 7, 7], 5004));
+    let join = || anyhow::Ok(MulticastReceiver::join(group, &Interface::by_name("eth0")?)?);
+    let mut socket = namespaces::inside(&room, join)??;
+    let source = format!("{{ type = \"tone\" }}\ngroup = \"{}\"", group.ip());
+    let stream = Stream { format: "48000:16:2", source, playout_delay_ms: bench.delay_ms };
+    let (mut taken, mut buffer) = (vec![], [0; 2_048]);
+    for _ in 0..times {
+        let mut process = stage.house.start_sender(&stream)?;
+        let heard = truth::wait_for(Duration::from_secs(10), || socket.receive(&mut buffer).ok()?);
+        heard.with_context(|| format!("the sender sends nothing:\n{}", process.log()))?;
+        taken.push((truth::now_ns() - process.started_ns()) as f64 / 1e6);
+        process.stop();
+        truth::pause(Duration::from_millis(500));
+        while let Ok(Some(_)) = socket.receive(&mut buffer) {}
+    }
+    Ok(Quantiles::of(taken))
 }
 
 fn judge(signal: &Signal, reference: &Record, record: &Record, started_ns: i64) -> Option<Start> {
