@@ -1,7 +1,8 @@
 # Sourced by ./run and ./test: what a machine needs, and how it gets it.
 BUILD_PACKAGES=(gcc libc6-dev pkg-config libasound2-dev)
-# mpd, mpc, icecast2 and shairport-sync feed sources in tests, as child processes with configurations of their own.
-TEST_PACKAGES=(ffmpeg icecast2 iproute2 keepalived mpc mpd procps shairport-sync)
+# mpd, mpc, icecast2 and shairport-sync feed sources in tests, as child processes with configurations of their own; linuxptp's
+# ptp4l is the clock of AES67 streams.
+TEST_PACKAGES=(ffmpeg icecast2 iproute2 keepalived linuxptp mpc mpd procps shairport-sync)
 
 # Programs of others that play our streams and send us theirs, for tests/tests/interop.rs; none of them starts by itself.
 INTEROP_PACKAGES=(

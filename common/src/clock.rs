@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod filter;
 pub mod map;
 pub mod ntp;
+pub mod ptp;
 pub mod stamp;
 
 pub use exchange::Sample;

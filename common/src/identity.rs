@@ -54,9 +54,18 @@ impl StreamIdentity {
 ///
 /// The second byte, 77, keeps the group's Ethernet address clear of that of 224.0.0.x, which switches flood.
 pub fn multicast_group(stream_id: &str, taken: &[Ipv4Addr]) -> Ipv4Addr {
+    group_in(77, stream_id, taken)
+}
+
+/// The same for a stream of the AES67 profile: 239.69.x.y, where devices that are told no other prefix look for them.
+pub fn aes67_group(stream_id: &str, taken: &[Ipv4Addr]) -> Ipv4Addr {
+    group_in(69, stream_id, taken)
+}
+
+fn group_in(second: u8, stream_id: &str, taken: &[Ipv4Addr]) -> Ipv4Addr {
     const HOSTS: u32 = 254;
     let start = fnv1a(stream_id.as_bytes()) % (HOSTS * HOSTS);
-    let group = |n: u32| Ipv4Addr::new(239, 77, (n / HOSTS % HOSTS + 1) as u8, (n % HOSTS + 1) as u8);
+    let group = |n: u32| Ipv4Addr::new(239, second, (n / HOSTS % HOSTS + 1) as u8, (n % HOSTS + 1) as u8);
     (start..start + HOSTS * HOSTS).map(group).find(|group| !taken.contains(group)).unwrap_or(group(start))
 }
 

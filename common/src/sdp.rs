@@ -4,10 +4,13 @@
 //! take. Lines end in LF (PulseAudio 16 refuses CRLF), attributes stand at media level (GStreamer 1.22 reads only
 //! those), there is no empty line, no empty `s=`, one `m=`, and never an `a=ssrc` (PipeWire 1.4 refuses the whole
 //! text). What we read may differ in all of that.
+//!
+//! An AES67 stream's differs only in what its profile asks for, and names a PTP grandmaster where others name our clock.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::clock::ptp::ClockIdentity;
 use crate::fec::Matrix;
 use crate::format::Format;
 use crate::playout_delay::PlayoutDelay;
@@ -133,10 +136,19 @@ pub struct SessionKey {
 pub enum ReferenceClock {
     /// An NTP server.
     Ntp(SocketAddr),
-    /// A PTP domain: what stands behind `ptp=`, for example `IEEE1588-2008:00-11-22-FF-FE-33-44-55:0`.
-    Ptp(String),
+    /// The time of a PTP domain, IEEE 1588-2008 or later.
+    Ptp(PtpClock),
     /// Any other.
     Other(String),
+}
+
+/// A PTP clock, `ptp=IEEE1588-2008:GRANDMASTER:DOMAIN` (RFC 7273 section 4.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PtpClock {
+    /// Whose time it is; nothing means anybody's whose time is traceable, and they all tell the same.
+    pub grandmaster: Option<ClockIdentity>,
+    /// The domain in which it is heard.
+    pub domain: u8,
 }
 
 impl Origin {
@@ -160,8 +172,17 @@ impl fmt::Display for ReferenceClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReferenceClock::Ntp(address) => write!(f, "ntp={address}"),
-            ReferenceClock::Ptp(domain) => write!(f, "ptp={domain}"),
+            ReferenceClock::Ptp(clock) => write!(f, "ptp={clock}"),
             ReferenceClock::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Display for PtpClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.grandmaster {
+            Some(grandmaster) => write!(f, "IEEE1588-2008:{grandmaster}:{}", self.domain),
+            None => write!(f, "IEEE1588-2008:traceable"),
         }
     }
 }
@@ -236,6 +257,9 @@ impl fmt::Display for Session {
             writeln!(f, "a=ptime:{ptime}\na=maxptime:{ptime}\na=framecount:{frames}")?;
         }
         writeln!(f, "a=sync-time:0")?;
+        if let Some(ReferenceClock::Ptp(clock)) = &self.reference_clock {
+            writeln!(f, "a=clock-domain:PTPv2 {}", clock.domain)?;
+        }
         if let Some(clock) = &self.reference_clock {
             writeln!(f, "a=ts-refclk:{clock}")?;
         }

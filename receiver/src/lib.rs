@@ -12,7 +12,7 @@
 //! What is missing is asked for again as [`repair`] says; [`delivery`] decides by which way packets come.
 //!
 //! What runs it all: [`room`] decides what plays; [`discover`] and [`intake`] bring streams and their packets,
-//! [`timeclient`] their clock; [`audio`] and [`output`] keep the card playing, [`volume`] says
+//! [`timeclient`] and `follow` their clock; [`audio`] and [`output`] keep the card playing, [`volume`] says
 //! how loud; [`amplifier`] and [`wake`] switch what else it takes; [`hub`] is the link to who gives the
 //! orders, and [`status`] what is told about it all; [`doctor`] looks for what is
 //! wrong with any of it.
@@ -25,6 +25,7 @@ pub mod dac;
 pub mod delivery;
 pub mod discover;
 pub mod doctor;
+mod follow;
 pub mod hub;
 pub mod idle;
 pub mod intake;

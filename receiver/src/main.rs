@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         }
         Err(error) => return wrong(&error),
     };
-    log::to_stderr("info");
+    log::to_stderr("info,statime=off");
     match run(&options) {
         Ok(code) => code,
         Err(error) => {

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rtrb::RingBuffer;
-use unisono_common::clock::ClockMap;
 use unisono_common::config::receiver::{Delivery, Quality, ReceiverConfig};
 use unisono_common::control::{Announced, Channels, Orders};
 use unisono_common::sdp::{self, ReferenceClock};
@@ -24,15 +23,16 @@ use unisono_host::supervisor::Watchdog;
 use crate::audio::{Audio, AudioEvent};
 use crate::delivery::DEFAULT_SHARE;
 use crate::discover::Sessions;
+use crate::follow::{Clock, Followed, Gate};
 use crate::hub;
 use crate::idle::{Change, Hooks, Idleness};
 use crate::intake::{Address, Intake, Schedule};
 use crate::mix::ChannelMode;
 use crate::output::Shape;
 use crate::output::drive::Command;
-use crate::session::{ClockSource, Session, SessionConfig};
+use crate::session::{Session, SessionConfig};
 use crate::status::{Status, Tuned};
-use crate::timeclient::{self, ClockReader, TimeClient, TimeClientConfig};
+use crate::timeclient::ClockReader;
 use crate::volume::Volume;
 use crate::wake::Waker;
 
@@ -109,7 +109,7 @@ pub struct Room {
     unicast_above_loss: f64,
     /// What plays or is about to, newest last.
     tuned: Vec<Playing>,
-    clocks: HashMap<SocketAddr, Arc<TimeClient>>,
+    clocks: HashMap<Clock, Arc<dyn Followed>>,
     sessions_made: u64,
     /// Whether there is anything to play, and who is told.
     idleness: Idleness,
@@ -142,14 +142,14 @@ struct Playing {
     id: u64,
     description: Arc<sdp::Session>,
     intake: Intake,
-    clock: Arc<TimeClient>,
+    clock: Arc<dyn Followed>,
 }
 
 /// A stream that is listened to for its first sound, and its clock, so that both are at hand then.
 struct Watched {
     description: Arc<sdp::Session>,
     intake: Intake,
-    clock: Arc<TimeClient>,
+    clock: Arc<dyn Followed>,
 }
 
 impl Room {
@@ -393,16 +393,15 @@ impl Room {
     }
 
     /// The clock that a stream is played by.
-    fn clock(&mut self, description: &sdp::Session) -> anyhow::Result<Arc<TimeClient>> {
-        let Some(ReferenceClock::Ntp(server)) = description.reference_clock else {
-            anyhow::bail!("its description names no clock that can be followed (a=ts-refclk:ntp=)");
+    fn clock(&mut self, description: &sdp::Session) -> anyhow::Result<Arc<dyn Followed>> {
+        let Some(which) = Clock::of(description) else {
+            anyhow::bail!("its description names no clock that can be followed (a=ts-refclk:ntp= or ptp=)");
         };
-        if let Some(clock) = self.clocks.get(&server) {
+        if let Some(clock) = self.clocks.get(&which) {
             return Ok(Arc::clone(clock));
         }
-        let config = TimeClientConfig { server, interface: Some(self.interface.clone()), priority: CLOCK_PRIORITY };
-        let clock = Arc::new(timeclient::spawn(config)?);
-        self.clocks.insert(server, Arc::clone(&clock));
+        let clock = which.follow(&self.interface, CLOCK_PRIORITY)?;
+        self.clocks.insert(which, Arc::clone(&clock));
         Ok(clock)
     }
 
@@ -465,7 +464,7 @@ impl Room {
             max_chunk: (shape.rate as usize / 100).min(MAX_CHUNK),
             taken_after_ns: taken_after(description),
         };
-        let session = Box::new(Session::new(&config, consumer, Box::new(Follow(clock.reader())))?);
+        let session = Box::new(Session::new(&config, consumer, Box::new(Gate::new(clock.reader(), description)))?);
         let address = address(description, self.delivery, self.unicast_above_loss);
         let schedule = schedule(description, clock.reader(), Arc::clone(&config.taken_after_ns));
         let intake = Intake::spawn(&address, &self.interface, schedule, producer)?;
@@ -557,11 +556,16 @@ fn taken_after(description: &sdp::Session) -> Arc<AtomicI64> {
 
 /// What the stream's RTP timestamps are ahead of ours.
 fn timestamp_offset(description: &sdp::Session) -> u32 {
-    description.direct_offset.map_or(0, |offset| offset.wrapping_sub(direct_offset_ntp(description.format.rate)))
+    let epoch = match description.reference_clock {
+        // Its epoch is that of our media time.
+        Some(ReferenceClock::Ptp(_)) => 0,
+        _ => direct_offset_ntp(description.format.rate),
+    };
+    description.direct_offset.map_or(0, |offset| offset.wrapping_sub(epoch))
 }
 
 fn can_follow(session: &sdp::Session) -> bool {
-    matches!(session.reference_clock, Some(ReferenceClock::Ntp(_)))
+    Clock::of(session).is_some()
 }
 
 fn described(announced: &Announced) -> Option<(String, Arc<sdp::Session>)> {
@@ -581,13 +585,4 @@ fn described(announced: &Announced) -> Option<(String, Arc<sdp::Session>)> {
 /// Amplitude of a volume in dB.
 fn linear(db: f32) -> f32 {
     10_f32.powf(db / 20.0)
-}
-
-/// A clock's reader as sessions want it.
-struct Follow(ClockReader);
-
-impl ClockSource for Follow {
-    fn read(&self) -> Option<ClockMap> {
-        self.0.read()
-    }
 }

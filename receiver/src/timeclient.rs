@@ -4,8 +4,6 @@
 //! [`unisono_common::clock::exchange`] and [`unisono_common::clock::filter`]. The audio thread reads the result through
 //! a [`ClockReader`], without a lock. To follow another server, drop the client and spawn a new one.
 
-mod published;
-
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +11,16 @@ use std::thread::JoinHandle;
 
 use thiserror::Error;
 use unisono_common::clock::exchange::{Client, Event};
+use unisono_common::clock::ptp::Lock;
 use unisono_common::clock::{DSCP, Filter, Sample, Stamp, StampSource};
 use unisono_common::time::ClockEpoch;
 use unisono_host::interface::Interface;
+use unisono_host::published::Published;
 use unisono_host::stamped::{StampedError, StampedSocket};
 use unisono_host::stop::{self, StopHandle, StopSignal};
 use unisono_host::{clock, random, realtime};
 
-pub use self::published::ClockReader;
-use self::published::Published;
+pub use unisono_host::published::ClockReader;
 
 /// Whose clock to follow, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +76,8 @@ pub struct ClockStatus {
     pub interleaved_share: f64,
     /// Enough is known to play by.
     pub locked: bool,
+    /// How it is followed, when it is a PTP clock.
+    pub ptp: Option<Lock>,
 }
 
 /// The running client. Dropping it ends the thread at once.
@@ -95,7 +96,7 @@ pub fn spawn(config: TimeClientConfig) -> Result<TimeClient, TimeClientError> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = StampedSocket::bind(SocketAddr::new(any, 0), DSCP)
         .map_err(|source| TimeClientError::Socket { server, source })?;
-    let published = Arc::new(Published::new());
+    let published = Arc::new(Published::default());
     let status = Arc::new(Mutex::new(ClockStatus::default()));
     let (stop, signal) = stop::pair()?;
     let follower = Follower {

@@ -9,7 +9,7 @@ use unisono_common::time::LocalTime;
 use unisono_host::interface::Interface;
 use unisono_host::multicast::{self, MulticastError, MulticastReceiver, MulticastSender, SendOptions};
 
-use crate::streams::Streams;
+use crate::streams::{OnAir, Streams};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -98,12 +98,16 @@ impl Announcer {
 
     /// Takes back a description that no longer holds.
     pub fn retire(&mut self, sdp: String) {
+        if sdp.is_empty() {
+            return;
+        }
         send(&self.sender, self.origin, Kind::Deletion, &sdp, &ALL_GROUPS);
         self.outdated.push((sdp, DELETIONS - 1));
     }
 
     /// Sends what is due and reads what has come in. To be called about once a second.
     pub fn tick(&mut self, now: LocalTime) {
+        self.follow_clocks(now);
         self.follow_switches();
         for (sdp, left) in &mut self.outdated {
             send(&self.sender, self.origin, Kind::Deletion, sdp, &ALL_GROUPS);
@@ -113,11 +117,21 @@ impl Announcer {
         let groups = self.rhythm.due(now);
         if !groups.is_empty() {
             let on_air = self.streams.on_air();
-            for on_air in on_air.iter().filter_map(|stream| stream.on_air.as_ref()).filter(|on_air| on_air.is_on()) {
-                send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp(), &groups);
+            for on_air in on_air.iter().filter_map(|stream| stream.on_air.as_ref()).filter(|on_air| on_air.is_sent()) {
+                self.send(Kind::Announcement, on_air, &groups);
             }
         }
         self.listen(now);
+    }
+
+    /// A stream by PTP is another session whenever its grandmaster is another, and none without.
+    fn follow_clocks(&mut self, now: LocalTime) {
+        for stream in self.streams.on_air() {
+            let Some(on_air) = &stream.on_air else { continue };
+            let Some(news) = on_air.timing.as_ref().and_then(|timing| timing.follow(on_air)) else { continue };
+            self.retire(news.outdated);
+            self.hurry(now);
+        }
     }
 
     /// What was switched off is deleted, what was switched on is announced at once.
@@ -128,7 +142,7 @@ impl Announcer {
             if was_off && on_air.is_on() {
                 self.off.retain(|id| *id != stream.id);
                 self.outdated.retain(|(sdp, _)| *sdp != *on_air.sdp());
-                send(&self.sender, self.origin, Kind::Announcement, &on_air.sdp(), &ALL_GROUPS);
+                self.send(Kind::Announcement, on_air, &ALL_GROUPS);
             } else if !was_off && !on_air.is_on() {
                 self.off.push(stream.id.clone());
                 self.outdated.push((on_air.sdp().to_string(), DELETIONS));
@@ -139,7 +153,18 @@ impl Announcer {
     /// Tells everybody that all streams are gone. To be called three times at the end.
     pub fn delete(&self) {
         for on_air in self.streams.on_air().iter().filter_map(|stream| stream.on_air.as_ref()) {
-            send(&self.sender, self.origin, Kind::Deletion, &on_air.sdp(), &ALL_GROUPS);
+            self.send(Kind::Deletion, on_air, &ALL_GROUPS);
+        }
+    }
+
+    /// Sends of a stream to those of these groups that it is announced to.
+    fn send(&self, kind: Kind, on_air: &OnAir, groups: &[Ipv4Addr]) {
+        let sdp = on_air.sdp();
+        // Who plays AES67 listens there, and who listens elsewhere is not made for packets of 1 ms.
+        let groups: Vec<_> =
+            groups.iter().copied().filter(|group| on_air.timing.is_none() || *group == GROUP_LOCAL).collect();
+        if !sdp.is_empty() {
+            send(&self.sender, self.origin, kind, &sdp, &groups);
         }
     }
 

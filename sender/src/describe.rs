@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use unisono_common::config::sender::StreamConfig;
-use unisono_common::identity::{StreamIdentity, multicast_group, session_id_of};
+use unisono_common::clock::ptp::ClockIdentity;
+use unisono_common::config::sender::{Profile, StreamConfig};
+use unisono_common::identity::{StreamIdentity, aes67_group, multicast_group, session_id_of};
 use unisono_common::rtx;
-use unisono_common::sdp::{Fec, Origin, ReferenceClock, Repair, Session};
+use unisono_common::sdp::{Fec, Origin, PtpClock, ReferenceClock, Repair, Session};
 use unisono_common::time::direct_offset_ntp;
 
 /// Columns of parity have the port two above the stream's, rows the one four above (SMPTE 2022-1 section 7.1); answers the
@@ -60,7 +61,10 @@ pub fn groups_beside(stream: &StreamConfig, taken: Vec<Ipv4Addr>) -> Groups {
 fn groups_among(streams: &[StreamConfig], mut taken: Vec<Ipv4Addr>) -> Vec<Groups> {
     let pick = |stream: &StreamConfig| {
         let group = stream.group.unwrap_or_else(|| {
-            let group = multicast_group(&stream.id, &taken);
+            let group = match stream.profile {
+                Profile::Unisono => multicast_group(&stream.id, &taken),
+                Profile::Aes67 { .. } => aes67_group(&stream.id, &taken),
+            };
             taken.push(group);
             group.into()
         });
@@ -85,8 +89,26 @@ fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
     if let IpAddr::V4(address) = address { Some(address) } else { None }
 }
 
-/// The description of a stream.
-pub fn session(stream: &StreamConfig, groups: &Groups, host: &Host, identity: &StreamIdentity) -> Session {
+/// The clock whose readings a stream's timestamps are.
+pub fn own_clock(host: &Host) -> ReferenceClock {
+    ReferenceClock::Ntp(SocketAddr::from((host.address, host.clock_port)))
+}
+
+/// The same for a stream by PTP.
+pub fn ptp_clock(grandmaster: ClockIdentity, domain: u8) -> ReferenceClock {
+    ReferenceClock::Ptp(PtpClock { grandmaster: Some(grandmaster), domain })
+}
+
+/// The description of a stream by this clock.
+pub fn session(
+    stream: &StreamConfig,
+    groups: &Groups,
+    host: &Host,
+    identity: &StreamIdentity,
+    clock: ReferenceClock,
+) -> Session {
+    // The epoch of PTP is that of media time.
+    let direct_offset = if let ReferenceClock::Ptp(_) = clock { 0 } else { direct_offset_ntp(stream.format.rate) };
     Session {
         origin: Origin {
             username: "-".to_owned(),
@@ -100,9 +122,9 @@ pub fn session(stream: &StreamConfig, groups: &Groups, host: &Host, identity: &S
         port: groups.media.port(),
         payload_type: stream.format.payload_type(),
         format: stream.format,
-        packet_frames: Some(stream.format.packet_frames()),
-        reference_clock: Some(ReferenceClock::Ntp(SocketAddr::from((host.address, host.clock_port)))),
-        direct_offset: Some(direct_offset_ntp(stream.format.rate)),
+        packet_frames: Some(stream.packet_frames()),
+        reference_clock: Some(clock),
+        direct_offset: Some(direct_offset),
         source: None,
         stream_id: Some(stream.id.clone()),
         playout_delay_ms: Some(host.playout_delay_ms),

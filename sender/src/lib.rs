@@ -7,7 +7,7 @@
 //! - [`convert`]: from any PCM to a stream's format;
 //! - [`source`]: where a stream's audio comes from, and the queue it waits in;
 //! - [`mixdown`] (pure): several streams into one;
-//! - [`timeline`], [`pace`] (pure): which frames a packet holds, and when it leaves;
+//! - [`timeline`], [`pace`], [`steer`] (pure): which frames a packet holds, and when it leaves;
 //! - [`packetize`] (pure): frames into packets;
 //! - [`transmit`]: the real-time thread that sends them.
 //!
@@ -15,6 +15,7 @@
 //!
 //! - [`timeserver`]: the clock that rooms follow;
 //! - [`describe`] (pure): who a stream is on the network;
+//! - [`aes67`]: streams by the clock of a PTP grandmaster;
 //! - [`live`]: streams put on air, changed and taken off while the others play on;
 //! - [`paging`]: a file that rooms play over their music, in step;
 //! - [`announce`], [`report`], and [`teller`], which runs them: SAP and RTCP;
@@ -27,6 +28,7 @@
 //! - [`client`], [`ctl`], [`watch`]: the API from the other side, for the command line;
 //! - [`doctor`]: what is wrong with this host, for the command line too.
 
+pub mod aes67;
 pub mod announce;
 pub mod api;
 pub mod cli;
@@ -50,6 +52,7 @@ pub mod repair;
 pub mod report;
 pub mod service;
 pub mod source;
+pub mod steer;
 pub mod store;
 pub mod streams;
 pub mod teller;

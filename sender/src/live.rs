@@ -25,6 +25,7 @@ use unisono_host::state::{StateDir, StateError};
 use unisono_host::{clock, random};
 use utoipa::ToSchema;
 
+use crate::aes67::{Clocks, Timing};
 use crate::describe::{self, Groups, Host};
 use crate::library::Library;
 use crate::mixdown::{Mixdown, Rules};
@@ -89,6 +90,8 @@ struct Inner {
     /// The key given last.
     last_key: u64,
     clock: MediaClock,
+    /// Those of PTP domains.
+    clocks: Clocks,
     gliding_until: delay::Until,
     /// The packets end before the goodbyes.
     transmitter: Transmitter,
@@ -137,7 +140,9 @@ impl Live {
         clock: MediaClock,
     ) -> Result<Self, StartError> {
         let (entries, keys) = (Vec::new(), BTreeMap::new());
+        let clocks = Clocks::new(network.interface.clone());
         let mut inner = Inner {
+            clocks,
             config: config.clone(),
             file,
             network,
@@ -253,11 +258,26 @@ impl Inner {
             let announced = std::mem::take(&mut identity.announced);
             identity = StreamIdentity { announced, ..StreamIdentity::derived(text, &config.id) };
         }
-        let describe = |identity: &StreamIdentity| describe::session(config, &groups, host, identity);
-        let outdated = describe::settle(&mut identity, self.config.identity.is_some(), describe);
+        let derived = self.config.identity.is_some();
+        let mut outdated = None;
+        let mut timing = None;
+        let mut address = Address { group: groups.media, ssrc: identity.ssrc, sdp: String::new() };
+        if let Some(domain) = config.profile.ptp_domain() {
+            let clock = self.clocks.get(domain);
+            let clock = clock.map_err(|error| StartError::Ptp { id: config.id.clone(), error })?;
+            let encoded = identity.clone();
+            let described = (config.clone(), groups, *host);
+            timing = Some(Arc::new(Timing::new(clock, described, encoded, derived, Arc::clone(state))));
+        } else {
+            let describe = |identity: &StreamIdentity| {
+                describe::session(config, &groups, host, identity, describe::own_clock(host))
+            };
+            outdated = describe::settle(&mut identity, derived, describe);
+            address.sdp.clone_from(&identity.announced);
+        }
         let encoded = identity.encode()?;
-        let address = Address { group: groups.media, ssrc: identity.ssrc, sdp: identity.announced };
-        let (on_air, feed) = self.feed(config, address)?;
+        let (mut on_air, feed) = self.feed(config, address)?;
+        on_air.timing = timing;
         let stream = Arc::new(described(config, Some(on_air)));
         let Network { interface, host, .. } = &self.network;
         let reporter =
@@ -282,7 +302,7 @@ impl Inner {
         };
         let keys: Vec<u64> = streams.iter().map(|id| self.key(id)).collect();
         let rules = Rules::new(*duck_db, quiet.threshold, *hold_ms, format.rate);
-        let samples = format.packet_frames() as usize * usize::from(format.channels);
+        let samples = config.packet_frames() as usize * usize::from(format.channels);
         let mix = Mixdown::new(rules, &keys, format.channels.into(), format.depth.bits(), samples);
         let (status, control) = source::none(format);
         let mut on_air = OnAir::new(address, status, control, quiet);
@@ -320,7 +340,9 @@ impl Inner {
     fn outgoing(&mut self, entry: &Entry, feed: Feed) -> Outgoing {
         let rank = if let SourceConfig::Mix { .. } = entry.config.source { 1 } else { 0 };
         let (stream, socket) = (entry.stream.clone(), entry.socket.clone());
-        Outgoing { key: self.key(&entry.config.id), rank, stream, feed, socket, from_frame: i64::MIN, copies: None }
+        let clock = stream.on_air.as_ref().and_then(|on_air| Some(on_air.timing.as_ref()?.clock()));
+        let (key, from_frame) = (self.key(&entry.config.id), i64::MIN);
+        Outgoing { key, rank, stream, clock, feed, socket, from_frame, copies: None }
     }
 
     /// Another source for a stream that otherwise stays what it is.
@@ -344,6 +366,7 @@ impl Inner {
         };
         if let Some(before) = &entry.stream.on_air {
             on_air.repair = Arc::clone(&before.repair);
+            on_air.timing.clone_from(&before.timing);
         }
         on_air.switch(entry.stream.on_air.as_ref().is_none_or(OnAir::is_on));
         entry.config = config.clone();
@@ -397,15 +420,15 @@ impl Inner {
 
 fn described(config: &StreamConfig, on_air: Option<OnAir>) -> Stream {
     let &StreamConfig { format, enabled, .. } = config;
-    let kind = config.source.kind();
-    Stream { id: config.id.clone(), name: config.name.clone(), format, kind, enabled, on_air }
+    let (kind, packet_frames) = (config.source.kind(), config.packet_frames());
+    Stream { id: config.id.clone(), name: config.name.clone(), format, packet_frames, kind, enabled, on_air }
 }
 
 /// Whether a stream changes in nothing that its receivers can see.
 fn same_on_the_network(config: &StreamConfig, groups: &Groups, entry: &Entry) -> bool {
     let before = &entry.config;
     let same = (&config.name, config.format, config.enabled) == (&before.name, before.format, before.enabled);
-    same && config.fec == before.fec && *groups == entry.groups
+    same && config.profile == before.profile && config.fec == before.fec && *groups == entry.groups
 }
 
 fn wait_for_end(source: &SourceStatus) {

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => return wrong(&error),
     };
     // What symphonia thinks of a file is not news: we say ourselves which file is not played and why.
-    log::to_stderr("info,symphonia=off");
+    log::to_stderr("info,statime=off,symphonia=off");
     match run(*options) {
         Ok(code) => code,
         Err(error) => {

@@ -3,9 +3,15 @@
 //! Every packet leaves when it is due. When the sender was held up, what is late but of use is caught up at
 //! [`CATCH_UP`] times the stream's pace and not as one burst, which switches and receivers drop; what no receiver
 //! could play in time any more is left out, and the timeline goes on as if it had been sent.
+//!
+//! A stream goes by the sender's clock, or by that of a PTP domain, of which more is learned all the time. What that
+//! changes is made up for so slowly that packets stay evenly paced ([`steer`]).
 
-use unisono_common::time::MediaTime;
+use unisono_common::clock::ClockMap;
+use unisono_common::clock::ptp::LAST_DOMAIN;
+use unisono_common::time::LocalTime;
 
+use crate::steer;
 use crate::timeline::Timeline;
 
 /// How many times faster than its pace a stream catches up.
@@ -15,16 +21,31 @@ pub const CATCH_UP: i64 = 8;
 #[derive(Clone, Debug)]
 pub struct Pace {
     lanes: Vec<Lane>,
+    /// By PTP domain, the sender's own last; nothing where none has been told.
+    clocks: [Option<ClockMap>; CLOCKS],
     late_limit_ns: i64,
+}
+
+const CLOCKS: usize = LAST_DOMAIN as usize + 2;
+const OWN: usize = CLOCKS - 1;
+
+/// The place of a PTP domain's clock, or of the sender's own.
+fn place(domain: Option<u8>) -> usize {
+    domain.map_or(OWN, |domain| usize::from(domain).min(OWN - 1))
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Lane {
-    timeline: Timeline,
+    rate: u32,
+    packet_frames: u32,
+    /// Which clock it goes by.
+    clock: usize,
+    /// Nothing is due before there is a clock.
+    timeline: Option<Timeline>,
     /// Of packets that leave at the same time, those of the lowest rank go first: a mix follows what it is made of.
     rank: u8,
     /// The next packet does not leave earlier, however late it is.
-    not_before: MediaTime,
+    not_before: LocalTime,
 }
 
 /// A packet that leaves now.
@@ -39,11 +60,9 @@ pub struct Departure {
 }
 
 impl Pace {
-    /// A schedule of `timelines`; a packet more than `late_limit_ns` late is left out.
-    pub fn new(timelines: impl IntoIterator<Item = Timeline>, late_limit_ns: i64) -> Self {
-        let mut pace = Pace { lanes: Vec::new(), late_limit_ns };
-        timelines.into_iter().for_each(|timeline| pace.add(timeline, 0));
-        pace
+    /// A schedule of no stream yet; a packet more than `late_limit_ns` late is left out.
+    pub fn new(late_limit_ns: i64) -> Self {
+        Pace { lanes: Vec::new(), clocks: [None; CLOCKS], late_limit_ns }
     }
 
     /// Makes room for `lanes` streams, so that [`add`](Self::add) does not allocate.
@@ -51,9 +70,25 @@ impl Pace {
         self.lanes.reserve(lanes);
     }
 
-    /// One more stream, with the next index.
-    pub fn add(&mut self, timeline: Timeline, rank: u8) {
-        self.lanes.push(Lane { timeline, rank, not_before: MediaTime::from_ns(i64::MIN) });
+    /// One more stream, with the next index, by the clock of a PTP domain or our own. Nothing of it is due before that
+    /// clock is told ([`steer`](Self::steer)); it begins with the packet that holds the frame of `now`.
+    pub fn add(&mut self, rate: u32, packet_frames: u32, domain: Option<u8>, rank: u8, now: LocalTime) {
+        let clock = place(domain);
+        let not_before = LocalTime::from_ns(i64::MIN);
+        let mut lane = Lane { rate, packet_frames, clock, timeline: None, rank, not_before };
+        lane.begin(self.clocks[clock].as_ref(), now);
+        self.lanes.push(lane);
+    }
+
+    /// What is known at `now` of a clock. The first word of it, and one that is something else altogether, make its
+    /// streams begin; anything less is approached.
+    pub fn steer(&mut self, domain: Option<u8>, clock: &ClockMap, now: LocalTime) {
+        let place = place(domain);
+        let nearer = self.clocks[place].as_ref().and_then(|known| steer::toward(known, clock, now));
+        self.clocks[place] = Some(nearer.unwrap_or(*clock));
+        if nearer.is_none() {
+            self.lanes.iter_mut().filter(|lane| lane.clock == place).for_each(|lane| lane.begin(Some(clock), now));
+        }
     }
 
     /// One stream less; the last one takes its index.
@@ -67,23 +102,33 @@ impl Pace {
     }
 
     /// The stream that is next, by its index, and when its packet leaves. Nothing when there is no stream.
-    pub fn next(&self) -> Option<(usize, MediaTime)> {
-        let leaves = |lane: &Lane| (lane.timeline.due().max(lane.not_before), lane.rank);
-        let first = self.lanes.iter().map(leaves).enumerate().min_by_key(|(_, turn)| *turn);
-        first.map(|(index, (at, _))| (index, at))
+    pub fn next(&self) -> Option<(usize, LocalTime)> {
+        let turn = |(index, lane): (usize, &Lane)| {
+            let (clock, timeline) = (self.clocks[lane.clock]?, lane.timeline?);
+            Some((clock.local_at(timeline.due()).max(lane.not_before), lane.rank, index))
+        };
+        self.lanes.iter().enumerate().filter_map(turn).min().map(|(at, _, index)| (index, at))
     }
 
-    /// Takes the packet of stream `index`, which leaves now.
-    pub fn depart(&mut self, index: usize, now: MediaTime) -> Departure {
+    /// Takes the packet of stream `index`, which leaves now; nothing before it has a clock.
+    pub fn depart(&mut self, index: usize, now: LocalTime) -> Option<Departure> {
         let lane = &mut self.lanes[index];
+        let (clock, timeline) = (self.clocks[lane.clock]?, lane.timeline.as_mut()?);
+        let media = clock.media_at(now);
         let mut skipped = 0;
-        if now - lane.timeline.due() > self.late_limit_ns {
+        if media - timeline.due() > self.late_limit_ns {
             // To the last one that is due.
-            skipped = lane.timeline.skip_to(now - lane.timeline.packet_ns());
+            skipped = timeline.skip_to(media - timeline.packet_ns());
         }
-        let late_ns = now - lane.timeline.due();
-        lane.not_before = now + lane.timeline.packet_ns() / CATCH_UP;
-        Departure { frame: lane.timeline.advance(), late_ns, skipped }
+        let late_ns = media - timeline.due();
+        lane.not_before = now + timeline.packet_ns() / CATCH_UP;
+        Some(Departure { frame: timeline.advance(), late_ns, skipped })
+    }
+}
+
+impl Lane {
+    fn begin(&mut self, clock: Option<&ClockMap>, now: LocalTime) {
+        self.timeline = clock.map(|clock| Timeline::new(self.rate, self.packet_frames, clock.media_at(now)));
     }
 }
 

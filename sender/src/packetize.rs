@@ -17,9 +17,8 @@ pub struct Packetizer {
 }
 
 impl Packetizer {
-    /// For a stream of `format` from source `ssrc`.
-    pub fn new(format: Format, ssrc: u32) -> Self {
-        let packet_frames = format.packet_frames();
+    /// For a stream of `format`, `packet_frames` of it in a packet, from source `ssrc`.
+    pub fn new(format: Format, packet_frames: u32, ssrc: u32) -> Self {
         let samples = packet_frames as usize * usize::from(format.channels);
         Packetizer {
             payload_type: format.payload_type(),

@@ -173,7 +173,7 @@ impl RepairServer {
         on_air: &OnAir,
         playout_delay_ms: u32,
     ) -> Producer<Sent> {
-        let packet_ns = i64::from(stream.format.packet_frames()) * 1_000_000_000 / i64::from(stream.format.rate);
+        let packet_ns = i64::from(stream.packet_frames()) * 1_000_000_000 / i64::from(stream.format.rate);
         // The delay may be doubled later.
         let history_ns = 2 * i64::from(playout_delay_ms) * 1_000_000 + HISTORY_BEYOND_NS;
         let (producer, packets) = RingBuffer::new((RING_NS / packet_ns + 1) as usize);

@@ -57,7 +57,7 @@ impl Reporter {
 
     /// Sends a report and reads those of others. To be called about once a second.
     pub fn tick(&mut self, clock: MediaClock, now: LocalTime) {
-        let on = self.stream.on_air.as_ref().is_some_and(OnAir::is_on);
+        let on = self.stream.on_air.as_ref().is_some_and(OnAir::is_sent);
         if on {
             self.send(clock, now, None);
         } else if self.sending {
@@ -74,7 +74,9 @@ impl Reporter {
 
     fn send(&self, clock: MediaClock, now: LocalTime, bye: Option<&str>) {
         let Some(on_air) = &self.stream.on_air else { return };
-        let media = clock.at(now);
+        // Both of its times are readings of one clock, the stream's.
+        let ptp = on_air.timing.as_ref().and_then(|timing| timing.media_at(now));
+        let media = ptp.unwrap_or_else(|| clock.at(now));
         let (packets, octets) = on_air.counters.sent();
         let report = SenderReport {
             ssrc: on_air.ssrc,

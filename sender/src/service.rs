@@ -12,6 +12,7 @@ use unisono_common::identity::IdentityError;
 use unisono_host::clock;
 use unisono_host::interface::{Interface, InterfaceError};
 use unisono_host::multicast::{self, MulticastError, SendOptions};
+use unisono_host::ptp::PtpError;
 use unisono_host::state::{StateDir, StateError};
 
 use crate::announce::Announcer;
@@ -78,6 +79,14 @@ pub enum StartError {
     /// The repair port can't be had.
     #[error("repair port: {0}; set repair_port")]
     Repair(MulticastError),
+    /// The clock of a PTP domain can't be followed.
+    #[error("stream \"{id}\": {error}")]
+    Ptp {
+        /// The stream.
+        id: String,
+        /// Why.
+        error: PtpError,
+    },
     /// The announcements' sockets can't be had.
     #[error("announcements: {0}")]
     Announcements(MulticastError),

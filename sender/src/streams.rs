@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use unisono_common::format::Format;
 use unisono_common::time::LocalTime;
 
+use crate::aes67::Timing;
 use crate::repair::RepairCounters;
 use crate::source::{Control, SourceStatus};
 
@@ -25,6 +26,8 @@ pub struct Stream {
     pub name: String,
     /// What is on the wire.
     pub format: Format,
+    /// Frames in each packet.
+    pub packet_frames: u32,
     /// The type of its source, as in the configuration.
     pub kind: &'static str,
     /// Whether it is sent at all; if not, `on_air` is empty.
@@ -40,7 +43,7 @@ pub struct OnAir {
     pub group: SocketAddr,
     /// Synchronisation source of its packets.
     pub ssrc: u32,
-    /// Its description, as it is announced.
+    /// Its description, as it is announced; empty while its clock is not known.
     sdp: Mutex<Arc<str>>,
     /// What its source says of itself.
     pub source: SourceStatus,
@@ -48,6 +51,8 @@ pub struct OnAir {
     pub control: Control,
     /// Which streams it is made of, when it is a mix.
     pub mix: Option<MixStatus>,
+    /// The PTP clock that it goes by, when it is of the AES67 profile.
+    pub timing: Option<Arc<Timing>>,
     /// What the transmit thread counts.
     pub counters: Counters,
     /// Switched off, it stays described and ready, but nothing of it is sent.
@@ -188,10 +193,10 @@ impl OnAir {
         let sdp = Mutex::new(sdp.into());
         let (counters, repair) = (Counters::default(), Arc::default());
         let (on, conflict) = (AtomicBool::new(true), Mutex::default());
-        OnAir { group, ssrc, sdp, source, control, mix: None, counters, on, quiet, repair, conflict }
+        OnAir { group, ssrc, sdp, source, control, mix: None, timing: None, counters, on, quiet, repair, conflict }
     }
 
-    /// Its description, as it is announced.
+    /// Its description, as it is announced; empty while its clock is not known.
     pub fn sdp(&self) -> Arc<str> {
         self.sdp.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -209,6 +214,11 @@ impl OnAir {
     /// Whether it is switched on.
     pub fn is_on(&self) -> bool {
         self.on.load(Ordering::Acquire)
+    }
+
+    /// Whether it is sent and announced: it is switched on, and its clock is the one that it is described by.
+    pub fn is_sent(&self) -> bool {
+        self.is_on() && self.timing.as_ref().is_none_or(|timing| timing.is_described())
     }
 
     /// Notes that another sender disturbs this stream; true when that is news.

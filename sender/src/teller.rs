@@ -146,7 +146,7 @@ struct Heartbeat {
 impl Heartbeat {
     fn beats(&mut self, streams: &Streams) -> bool {
         let streams = streams.on_air();
-        let on = streams.iter().filter_map(|stream| Some((stream, stream.on_air.as_ref().filter(|it| it.is_on())?)));
+        let on = streams.iter().filter_map(|stream| Some((stream, stream.on_air.as_ref().filter(|it| it.is_sent())?)));
         let now: HashMap<String, u64> = on
             .map(|(stream, on_air)| {
                 let counters = &on_air.counters;

@@ -17,6 +17,7 @@ use unisono_common::format::MAX_PAYLOAD;
 use unisono_common::time::LocalTime;
 use unisono_host::clock;
 use unisono_host::multicast::MulticastSender;
+use unisono_host::published::ClockReader;
 use unisono_host::realtime;
 
 use crate::mixdown::Mixdown;
@@ -25,7 +26,6 @@ use crate::packetize::Packetizer;
 use crate::repair::Sent;
 use crate::source::SourceHandle;
 use crate::streams::{Counters, LATE_NS, Stream};
-use crate::timeline::Timeline;
 use crate::timeserver::MediaClock;
 
 /// Real-time priority of the thread: above the clock server, which the kernel stamps for.
@@ -52,6 +52,8 @@ pub struct Outgoing {
     pub rank: u8,
     /// The stream.
     pub stream: Arc<Stream>,
+    /// The PTP domain by whose clock it is sent; nothing means the sender's own.
+    pub clock: Option<(u8, ClockReader)>,
     /// Its frames.
     pub feed: Feed,
     /// Sends from its fixed port; a stream without is only mixed into others.
@@ -162,7 +164,8 @@ impl Drop for Transmitter {
 struct Desk {
     orders: Consumer<Order>,
     retired: Producer<Box<Lane>>,
-    clock: MediaClock,
+    /// PTP domains, and where their clocks are read.
+    followed: Vec<(u8, ClockReader)>,
     pace: Pace,
     /// In the order of `pace`.
     lanes: Vec<Box<Lane>>,
@@ -171,9 +174,11 @@ struct Desk {
 
 impl Desk {
     fn new(orders: Consumer<Order>, retired: Producer<Box<Lane>>, clock: MediaClock, late_limit_ns: i64) -> Self {
-        let mut pace = Pace::new([], late_limit_ns);
+        let mut pace = Pace::new(late_limit_ns);
         pace.reserve(MOST);
-        Desk { orders, retired, clock, pace, lanes: Vec::with_capacity(MOST), mixed: [0; MAX_SAMPLES] }
+        pace.steer(None, &clock.map(), clock::now());
+        let (followed, lanes) = (Vec::with_capacity(MOST), Vec::with_capacity(MOST));
+        Desk { orders, retired, followed, pace, lanes, mixed: [0; MAX_SAMPLES] }
     }
 
     /// Sends what is due next, or looks for orders.
@@ -181,12 +186,18 @@ impl Desk {
         while let Ok(order) = self.orders.pop() {
             self.obey(order);
         }
-        let look = clock::now() + LOOK_NS;
-        let next = self.pace.next().map(|(index, at)| (index, self.clock.local_at(at)));
-        let Some((index, at)) = next.filter(|(_, at)| *at <= look) else { return clock::sleep_until(look) };
+        let now = clock::now();
+        for (domain, reader) in &self.followed {
+            if let Some(map) = reader.read() {
+                self.pace.steer(Some(*domain), &map, now);
+            }
+        }
+        let look = now + LOOK_NS;
+        let next = self.pace.next().filter(|(_, at)| *at <= look);
+        let Some((index, at)) = next else { return clock::sleep_until(look) };
         clock::sleep_until(at);
         let now = clock::now();
-        let departure = self.pace.depart(index, self.clock.at(now));
+        let Some(departure) = self.pace.depart(index, now) else { return };
         self.send(index, departure.frame, now);
         if let Some(on_air) = &self.lanes[index].stream.on_air {
             Counters::count(&on_air.counters.skipped, departure.skipped);
@@ -206,9 +217,13 @@ impl Desk {
                     self.retire(lane);
                 }
                 None if self.lanes.len() < MOST => {
-                    let format = lane.stream.format;
-                    let start = self.clock.at(clock::now());
-                    self.pace.add(Timeline::new(format.rate, format.packet_frames(), start), lane.rank);
+                    if let Some((domain, reader)) = &lane.clock {
+                        self.followed.retain(|(other, _)| other != domain);
+                        self.followed.push((*domain, reader.clone()));
+                    }
+                    let domain = lane.clock.as_ref().map(|(domain, _)| *domain);
+                    let Stream { format, packet_frames, .. } = *lane.stream;
+                    self.pace.add(format.rate, packet_frames, domain, lane.rank, clock::now());
                     self.lanes.push(lane);
                 }
                 None => self.retire(lane),
@@ -256,6 +271,7 @@ struct Lane {
     key: u64,
     rank: u8,
     stream: Arc<Stream>,
+    clock: Option<(u8, ClockReader)>,
     feed: Feed,
     socket: Option<Arc<MulticastSender>>,
     group: SocketAddr,
@@ -268,17 +284,17 @@ struct Lane {
 
 impl Lane {
     fn new(outgoing: Outgoing) -> Self {
-        let Outgoing { key, rank, stream, feed, socket, from_frame, copies } = outgoing;
+        let Outgoing { key, rank, stream, clock, feed, socket, from_frame, copies } = outgoing;
         let address = stream.on_air.as_ref().map(|on_air| (on_air.group, on_air.ssrc));
         let (group, ssrc) = address.unwrap_or_else(|| (SocketAddr::from(([0; 4], 0)), 0));
-        let packetizer = Packetizer::new(stream.format, ssrc);
-        Lane { key, rank, group, packetizer, stream, feed, socket, from_frame, frame: i64::MIN, copies }
+        let packetizer = Packetizer::new(stream.format, stream.packet_frames, ssrc);
+        Lane { key, rank, group, packetizer, stream, clock, feed, socket, from_frame, frame: i64::MIN, copies }
     }
 
     /// Makes the packet that begins with `frame`, of `mixed` when that is given, and sends it.
     fn send(&mut self, frame: i64, now: LocalTime, mixed: Option<&[i32]>) {
         // One that is switched off keeps its frames: it goes on where it was.
-        if self.stream.on_air.as_ref().is_some_and(|on_air| !on_air.is_on()) {
+        if self.stream.on_air.as_ref().is_some_and(|on_air| !on_air.is_sent()) {
             return;
         }
         let (feed, begun) = (&mut self.feed, frame >= self.from_frame);

@@ -60,7 +60,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn packetize() -> Box<dyn FnMut()> {
-    let mut packetizer = Packetizer::new(Format::DEFAULT, 7);
+    let mut packetizer = Packetizer::new(Format::DEFAULT, Format::DEFAULT.packet_frames(), 7);
     let mut frame = 0;
     Box::new(move || {
         frame += i64::from(Format::DEFAULT.packet_frames());
@@ -72,7 +72,8 @@ fn packetize() -> Box<dyn FnMut()> {
 }
 
 fn packet(frame: i64, depth: Depth) -> Vec<u8> {
-    let mut packetizer = Packetizer::new(Format { depth, ..Format::DEFAULT }, 7);
+    let format = Format { depth, ..Format::DEFAULT };
+    let mut packetizer = Packetizer::new(format, format.packet_frames(), 7);
     packetizer.packet(frame, |samples| samples.fill(1 << 10)).to_vec()
 }
 

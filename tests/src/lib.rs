@@ -9,6 +9,7 @@
 //! - [`instruments`]: what makes a program believe in a host clock that is off, and in a sound card that is;
 //! - [`house`], [`snapcast`], [`player`]: Unisono, Snapcast and the least of players in such a house;
 //! - [`station`]: a sender of many streams on loopback, its API and its packets;
+//! - [`capture`]: what passes a host's interface; [`aes67`]: what descriptions of such streams must say;
 //! - [`records`]: what a simulated card put on its analog output;
 //! - [`analysis`]: where each room was in the signal, and how far apart they were; pure;
 //! - [`stalls`]: what the machine itself did meanwhile;
@@ -19,8 +20,10 @@
 //!
 //! The rig is `cargo run --release -p unisono-tests --bin rig -- --help`.
 
+pub mod aes67;
 pub mod album;
 pub mod analysis;
+pub mod capture;
 pub mod container;
 pub mod feeder;
 pub mod hot;

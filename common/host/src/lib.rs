@@ -29,6 +29,8 @@ pub mod log;
 pub mod multicast;
 mod nic;
 pub mod peer;
+pub mod ptp;
+pub mod published;
 pub mod random;
 pub mod realtime;
 pub mod seal;

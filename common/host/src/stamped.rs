@@ -18,6 +18,8 @@ use unisono_common::clock::{Stamp, StampSource};
 use unisono_common::time::LocalTime;
 
 use crate::clock::{self, StampConverter};
+use crate::interface::Interface;
+use crate::multicast::{self, SendOptions};
 use crate::socket::{self, Received};
 use crate::stop::StopSignal;
 
@@ -33,6 +35,12 @@ pub enum StampedError {
     /// The address is not one of this host's.
     #[error("this host has no address {0}; see: ip address")]
     NotOurs(IpAddr),
+    /// The interface has no address to send from.
+    #[error("network interface \"{interface}\" has no IPv4 address; give it one (ip address add ... dev {interface})")]
+    NoAddress {
+        /// Which one.
+        interface: String,
+    },
     /// The kernel refused.
     #[error("can't open a UDP socket on {address}: {source}")]
     Refused {
@@ -107,6 +115,24 @@ impl StampedSocket {
         }
         // Wi-Fi's queue follows the socket priority where the DSCP is not looked at; 6 needs no privilege.
         let _ = socket::set_option(fd, libc::SOL_SOCKET, libc::SO_PRIORITY, &i32::from(dscp >> 3).min(6));
+        Self::bound(socket, address)
+    }
+
+    /// Opens a socket that sends stamped packets to groups on `interface`, from the port that `options` say, which it
+    /// shares with whoever shares it too. What it sends does not come back to this host.
+    pub fn multicast(interface: &Interface, options: SendOptions) -> Result<Self, StampedError> {
+        let address = interface.ipv4.map(|address| SocketAddr::new(address.into(), options.source_port));
+        let address = address.ok_or_else(|| StampedError::NoAddress { interface: interface.name.clone() })?;
+        let refuse = |source| StampedError::Refused { address, source };
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).map_err(refuse)?;
+        socket.set_reuse_address(true).map_err(refuse)?;
+        multicast::send_through(&socket, interface, address, options).map_err(|(_, error)| refuse(error))?;
+        socket.set_multicast_loop_v4(false).map_err(refuse)?;
+        Self::bound(socket, address)
+    }
+
+    fn bound(socket: Socket, address: SocketAddr) -> Result<Self, StampedError> {
+        let refuse = |source| StampedError::Refused { address, source };
         socket.bind(&address.into()).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => StampedError::PortInUse { port: address.port() },
             io::ErrorKind::AddrNotAvailable => StampedError::NotOurs(address.ip()),

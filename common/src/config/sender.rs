@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::section::{self, Section, flag, integer, label, parsed, path, read_file, suggestion, text};
 pub use super::source::{RELAY, ReplayGain, RtpFrom, Signal, SourceConfig};
 use super::{ConfigError, DEFAULT_CLOCK_PORT, DEFAULT_HTTP_PORT, source};
+use crate::clock::ptp::LAST_DOMAIN;
 use crate::fec::Matrix;
 use crate::format::{Depth, Format};
 
@@ -74,6 +75,8 @@ pub struct StreamConfig {
     pub id: String,
     /// Names the stream for people.
     pub name: String,
+    /// Whose rules its packets, its clock and its announcements follow.
+    pub profile: Profile,
     /// What is on the wire: 16 or 24 bits.
     pub format: Format,
     /// Multicast group; nothing means one derived from the id.
@@ -92,12 +95,44 @@ pub struct StreamConfig {
     pub source: SourceConfig,
 }
 
+/// Whose rules a stream follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Our own: what most players take, by this sender's clock.
+    #[default]
+    Unisono,
+    /// AES67-2018: packets of 1 ms of 24 bits at 48 kHz, by the PTP clock of a domain.
+    Aes67 {
+        /// The PTP domain.
+        domain: u8,
+    },
+}
+
+impl Profile {
+    /// The PTP domain whose clock its streams follow, if they do.
+    pub fn ptp_domain(self) -> Option<u8> {
+        match self {
+            Profile::Unisono => None,
+            Profile::Aes67 { domain } => Some(domain),
+        }
+    }
+}
+
 impl StreamConfig {
+    /// Frames in each of its packets.
+    pub fn packet_frames(&self) -> u32 {
+        match self.profile {
+            Profile::Unisono => self.format.packet_frames(),
+            Profile::Aes67 { .. } => self.format.rate / 1_000,
+        }
+    }
+
     /// A stream of the given id and source, everything else as by default.
     pub fn new(id: &str, source: SourceConfig) -> Self {
         StreamConfig {
             id: id.to_owned(),
             name: capitalised(id),
+            profile: Profile::Unisono,
             format: Format::DEFAULT,
             group: None,
             port: DEFAULT_RTP_PORT,
@@ -194,8 +229,15 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
         _ => format!("stream-{number}"),
     };
     let id = section.get("id", stream_id).unwrap_or_else(derived);
-    let format = section.get("format", wire_format).unwrap_or(Format::DEFAULT);
+    let profile = read_profile(section);
+    let format = match profile {
+        Profile::Unisono => section.get("format", wire_format).unwrap_or(Format::DEFAULT),
+        Profile::Aes67 { .. } => section.get("format", aes67_format).unwrap_or(AES67_FORMAT),
+    };
     let group = section.get("group", group_address);
+    if let (Profile::Aes67 { .. }, Some(IpAddr::V6(_))) = (profile, group) {
+        section.problem_at("group", "AES67 is IPv4: use one of 239.0.0.0 to 239.255.255.255, or leave it out");
+    }
     let port = section.get("port", rtp_port).unwrap_or(DEFAULT_RTP_PORT);
     let enabled = section.get("enabled", flag).unwrap_or(true);
     let fec = section.section("fec", "fec", read_fec).flatten();
@@ -205,6 +247,7 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
     Some(StreamConfig {
         name: name.unwrap_or_else(|| capitalised(&id)),
         id,
+        profile,
         format,
         group,
         port,
@@ -214,6 +257,43 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
         fec,
         source: source.unwrap_or(Some(SourceConfig::Demo))?,
     })
+}
+
+/// `profile = "aes67"`, and `ptp_domain` where that is not 0.
+fn read_profile(section: &mut Section<'_>) -> Profile {
+    let aes67 = section.get("profile", profile).unwrap_or_default();
+    let domain = section.get("ptp_domain", integer(0..=i64::from(LAST_DOMAIN)));
+    match (aes67, domain) {
+        (true, domain) => Profile::Aes67 { domain: domain.unwrap_or(0) },
+        (false, Some(_)) => {
+            section.problem_at("ptp_domain", "only a stream with profile = \"aes67\" follows PTP; leave it out");
+            Profile::Unisono
+        }
+        (false, None) => Profile::Unisono,
+    }
+}
+
+/// Whether it is that of AES67.
+fn profile(value: &section::Value<'_>) -> Result<bool, String> {
+    match text(value)?.as_str() {
+        "unisono" => Ok(false),
+        "aes67" => Ok(true),
+        typed => Err(format!("unknown \"{typed}\"; {}", suggestion(typed, &["unisono", "aes67"]))),
+    }
+}
+
+/// What a stream of the AES67 profile sends when it is not told.
+const AES67_FORMAT: Format = Format { rate: 48_000, depth: Depth::S24, channels: 2 };
+
+fn aes67_format(value: &section::Value<'_>) -> Result<Format, String> {
+    let format: Format = parsed(value)?;
+    match (format.rate, format.depth) {
+        (48_000, Depth::S24) => Ok(format),
+        _ => Err(format!(
+            "{format} is not sent with profile = \"aes67\"; write 48000:24:{}, or leave it out",
+            format.channels
+        )),
+    }
 }
 
 /// `fec = { columns = 10, rows = 4 }`
@@ -285,6 +365,9 @@ fn check_mixes(top: &Section<'_>, streams: &[StreamConfig]) {
                 }
                 Some(stream) if stream.format != mix.format => {
                     format!("has the format {}, the mix {}; give both the same", stream.format, mix.format)
+                }
+                Some(stream) if stream.profile != mix.profile => {
+                    "has another profile or PTP domain; give both the same".to_owned()
                 }
                 Some(_) => continue,
             };

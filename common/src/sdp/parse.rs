@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::Media;
 
-use super::{DelayChange, Fec, MAX_LEN, Origin, ReferenceClock, Repair, Session};
+use super::{DelayChange, Fec, MAX_LEN, Origin, PtpClock, ReferenceClock, Repair, Session};
+use crate::clock::ptp;
 use crate::fec::Matrix;
 use crate::format::{Depth, Format};
 use crate::time::MediaTime;
@@ -153,18 +154,21 @@ fn packet_frames(attributes: &Attributes<'_>, rate: u32) -> Option<u32> {
     told.or_else(from_time).filter(|frames| (1..=rate).contains(frames))
 }
 
-/// An NTP server where one is named, as it is what we can follow; repeated lines name equivalent clocks.
+/// The first clock that we can follow, NTP before PTP; repeated lines name equivalent clocks.
 fn reference_clock(attributes: &Attributes<'_>) -> Option<ReferenceClock> {
-    let clocks: Vec<_> = attributes.all("ts-refclk").map(read_clock).collect();
-    let ntp = clocks.iter().find(|clock| matches!(clock, ReferenceClock::Ntp(_)));
-    ntp.or(clocks.first()).cloned()
+    let rank = |clock: &ReferenceClock| match clock {
+        ReferenceClock::Ntp(_) => 0,
+        ReferenceClock::Ptp(_) => 1,
+        ReferenceClock::Other(_) => 2,
+    };
+    attributes.all("ts-refclk").map(read_clock).min_by_key(rank)
 }
 
 fn read_clock(value: &str) -> ReferenceClock {
     let other = || ReferenceClock::Other(value.to_owned());
     match value.split_once('=') {
         Some(("ntp", server)) => ntp_server(server).map_or_else(other, ReferenceClock::Ntp),
-        Some(("ptp", domain)) => ReferenceClock::Ptp(domain.to_owned()),
+        Some(("ptp", clock)) => ptp_clock(clock).map_or_else(other, ReferenceClock::Ptp),
         _ => other(),
     }
 }
@@ -175,6 +179,22 @@ fn ntp_server(text: &str) -> Option<SocketAddr> {
     let host = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let with_port = || text.parse().ok().filter(|server: &SocketAddr| server.port() != 0);
     host.parse().map(|ip: IpAddr| SocketAddr::new(ip, NTP_PORT)).ok().or_else(with_port)
+}
+
+/// `IEEE1588-2008:39-A7-94-FF-FE-07-CB-D0:0`, the domain 0 when none is given, or `IEEE1588-2008:traceable`. The version
+/// of 2019 says the same on the wire; that of 2002 and IEEE 802.1AS do not.
+fn ptp_clock(text: &str) -> Option<PtpClock> {
+    let mut parts = text.split(':');
+    if !matches!(parts.next()?, "IEEE1588-2008" | "IEEE1588-2019") {
+        return None;
+    }
+    let grandmaster = match parts.next()? {
+        "traceable" => None,
+        name => Some(name.parse().ok()?),
+    };
+    let domain =
+        parts.next().map_or(Some(0), |domain| domain.strip_prefix("domain-nmbr=").unwrap_or(domain).parse().ok());
+    Some(PtpClock { grandmaster, domain: domain.filter(|domain| *domain <= ptp::LAST_DOMAIN)? })
 }
 
 /// `direct=OFFSET`. With a rate correction behind it the timestamps are no plain readings: as if it were not there.

@@ -153,7 +153,7 @@ fn reads_pipewire() {
     let session = Session::parse(text.as_bytes()).unwrap();
     assert_eq!(session.format.to_string(), "48000:24:2");
     assert_eq!(session.source, Some("10.77.0.1".parse().unwrap()));
-    assert_eq!(session.reference_clock, Some(ReferenceClock::Ptp("traceable".into())));
+    assert_eq!(session.reference_clock, Some(ReferenceClock::Other("ptp=traceable".into())));
     assert_eq!(session.direct_offset, Some(0));
 }
 
@@ -166,7 +166,7 @@ fn reads_aes67_gear() {
     let session = Session::parse(text.as_bytes()).unwrap();
     assert_eq!((session.payload_type, session.format.to_string().as_str()), (97, "96000:24:8"));
     assert_eq!((session.packet_frames, session.ttl), (Some(12), Some(15)));
-    assert_eq!(session.reference_clock, Some(ReferenceClock::Ptp("IEEE1588-2008:00-0B:0".into())));
+    assert_eq!(session.reference_clock, Some(ReferenceClock::Other("ptp=IEEE1588-2008:00-0B:0".into())));
 }
 
 #[test]
@@ -229,5 +229,70 @@ proptest! {
             session.reference_clock = Some(ReferenceClock::Ntp("[fd00::1]:7680".parse().unwrap()));
         }
         prop_assert_eq!(Session::parse(session.to_string().as_bytes()), Ok(session));
+    }
+}
+
+/// The same of the AES67 profile: verified as above, but PulseAudio, which plays no L24.
+const GOLDEN_AES67: &str = concat!(
+    "v=0\n",
+    "o=- 3900000001 1 IN IP4 10.77.0.1\n",
+    "s=Living Room\n",
+    "c=IN IP4 239.69.0.6/16\n",
+    "t=0 0\n",
+    "m=audio 5004 RTP/AVP 98\n",
+    "i=2 channels: Left, Right\n",
+    "a=recvonly\n",
+    "a=rtpmap:98 L24/48000/2\n",
+    "a=ptime:1\n",
+    "a=maxptime:1\n",
+    "a=framecount:48\n",
+    "a=sync-time:0\n",
+    "a=clock-domain:PTPv2 0\n",
+    "a=ts-refclk:ptp=IEEE1588-2008:BE-3C-46-FF-FE-AB-AB-92:0\n",
+    "a=mediaclk:direct=0\n",
+    "a=tool:unisono ",
+    env!("CARGO_PKG_VERSION"),
+    "\n",
+    "a=x-unisono-id:living-room\n",
+    "a=x-unisono-delay:250\n",
+);
+
+#[test]
+fn the_golden_text_of_aes67_is_written_and_read_back() {
+    let grandmaster = Some("BE-3C-46-FF-FE-AB-AB-92".parse().unwrap());
+    let aes67 = Session {
+        origin: Origin { session_id: "3900000001".into(), ..session().origin },
+        address: "239.69.0.6".parse().unwrap(),
+        payload_type: 98,
+        format: "48000:24:2".parse().unwrap(),
+        packet_frames: Some(48),
+        reference_clock: Some(ReferenceClock::Ptp(PtpClock { grandmaster, domain: 0 })),
+        direct_offset: Some(0),
+        repair: None,
+        ..session()
+    };
+    assert_eq!(aes67.to_string(), GOLDEN_AES67);
+    assert_eq!(Session::parse(GOLDEN_AES67.as_bytes()), Ok(aes67));
+}
+
+#[test]
+fn ptp_clocks_are_read_as_others_write_them() {
+    let clock = |value: &str| {
+        let golden = "ptp=IEEE1588-2008:BE-3C-46-FF-FE-AB-AB-92:0";
+        Session::parse(GOLDEN_AES67.replace(golden, value).as_bytes()).unwrap().reference_clock
+    };
+    let grandmaster = Some("39-A7-94-FF-FE-07-CB-D0".parse().unwrap());
+    let ptp = |grandmaster, domain| Some(ReferenceClock::Ptp(PtpClock { grandmaster, domain }));
+    assert_eq!(clock("ptp=IEEE1588-2008:39-A7-94-FF-FE-07-CB-D0:37"), ptp(grandmaster, 37));
+    assert_eq!(clock("ptp=IEEE1588-2008:39-a7-94-ff-fe-07-cb-d0"), ptp(grandmaster, 0));
+    assert_eq!(clock("ptp=IEEE1588-2019:39-A7-94-FF-FE-07-CB-D0:1"), ptp(grandmaster, 1));
+    assert_eq!(clock("ptp=IEEE1588-2008:traceable"), ptp(None, 0));
+    for other in [
+        "ptp=IEEE802.1AS-2011:39-A7-94-FF-FE-07-CB-D0",
+        "ptp=IEEE1588-2008:39-A7-94:0",
+        "ptp=IEEE1588-2008:39-A7-94-FF-FE-07-CB-D0:128",
+        "ptp=traceable",
+    ] {
+        assert_eq!(clock(other), Some(ReferenceClock::Other(other.to_owned())));
     }
 }

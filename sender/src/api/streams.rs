@@ -97,7 +97,9 @@ pub async fn file(State(api): State<Api>, Path(file): Path<String>) -> Result<Re
         "flac" => Container::Flac,
         "wav" => Container::Wav,
         "sdp" => {
-            let stream = api.hub.stream(id).ok_or_else(|| Problem::no_such_stream(id))?;
+            // One without a description waits for its clock.
+            let stream = api.hub.stream(id).filter(|stream| !stream.sdp.is_empty());
+            let stream = stream.ok_or_else(|| Problem::no_such_stream(id))?;
             return Ok(([(header::CONTENT_TYPE, "application/sdp")], stream.sdp).into_response());
         }
         _ => return Err(Problem::no_such_stream(&file)),

@@ -17,7 +17,7 @@ fn stream(id: &str) -> StreamConfig {
 
 fn settle_at(host: &Host, identity: &mut StreamIdentity) -> Option<String> {
     let groups = groups(&[stream("music")])[0];
-    settle(identity, false, |identity| session(&stream("music"), &groups, host, identity))
+    settle(identity, false, |identity| session(&stream("music"), &groups, host, identity, own_clock(host)))
 }
 
 #[test]
@@ -58,7 +58,9 @@ fn senders_with_one_text_are_one_to_the_network() {
     let stands_in = || {
         let mut identity = StreamIdentity::derived("our house", "music");
         let groups = groups(&[stream("music")])[0];
-        let outdated = settle(&mut identity, true, |identity| session(&stream("music"), &groups, &HOST, identity));
+        let outdated = settle(&mut identity, true, |identity| {
+            session(&stream("music"), &groups, &HOST, identity, own_clock(&HOST))
+        });
         assert_eq!(outdated, None);
         identity
     };
@@ -67,7 +69,8 @@ fn senders_with_one_text_are_one_to_the_network() {
     let mut changed = stands_in();
     let groups = groups(&[stream("music")])[0];
     let host = Host { playout_delay_ms: 400, ..HOST };
-    let outdated = settle(&mut changed, true, |identity| session(&stream("music"), &groups, &host, identity));
+    let outdated =
+        settle(&mut changed, true, |identity| session(&stream("music"), &groups, &host, identity, own_clock(&host)));
     assert_eq!(outdated, Some(stands_in().announced));
     assert_ne!(changed.session_id, stands_in().session_id);
 }

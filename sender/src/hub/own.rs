@@ -108,7 +108,10 @@ impl Catalogue for Shelf {
         let (silent_ns, idle) = (quiet.silent_ns(clock::now()), quiet.is_idle(clock::now()));
         let heard = self.heard_in(id)?;
         let snapshot = heard.on_air.as_ref()?.source.snapshot();
-        let playback = playback(heard.kind, &snapshot);
+        let mut playback = playback(heard.kind, &snapshot);
+        if let Some(trouble) = stream.on_air.as_ref()?.timing.as_ref().and_then(|timing| timing.trouble()) {
+            (playback.state, playback.reason) = ("failed".to_owned(), Some(trouble));
+        }
         // A new address for each piece, so that a page shows each one's cover.
         let track = playback.track.as_ref().map(|track| format!("/streams/{id}/artwork?track={track}"));
         let artwork = snapshot.artwork.map(|cover| format!("/streams/{id}/artwork?of={cover:x}")).or(track);

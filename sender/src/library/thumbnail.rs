@@ -25,7 +25,7 @@ struct Pixels {
 pub(super) fn thumbnail(picture: &[u8], size: u16) -> Option<Vec<u8>> {
     let pixels = if picture.starts_with(&[0xff, 0xd8]) { jpeg(picture) } else { png(picture) }?;
     let longest = pixels.width.max(pixels.height);
-    if longest <= size.into() {
+    if longest <= usize::from(size) {
         return None;
     }
     let scaled = |side: usize| (side * usize::from(size) / longest).max(1);

@@ -43,6 +43,12 @@ impl Inner {
     fn describe_delay(&mut self, id: &str, to_ms: u32, change: DelayChange) {
         let entry = self.entries.iter().find(|entry| entry.config.id == id);
         let Some(on_air) = entry.and_then(|entry| entry.stream.on_air.as_ref()) else { return };
+        let mut change = change;
+        if let Some(timing) = &on_air.timing {
+            // It begins for its rooms when it begins for all others, and holds for whatever it is described by later.
+            timing.set_playout_delay(to_ms);
+            change.begins = timing.media_at(self.clock.local_at(change.begins)).unwrap_or(change.begins);
+        }
         let Ok(session) = Session::parse(on_air.sdp().as_bytes()) else { return };
         let session = Session { playout_delay_ms: Some(to_ms), delay_change: None, ..session };
         // The next start finds its description as it will be then.

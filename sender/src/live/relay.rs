@@ -18,9 +18,9 @@ const MOST: usize = 8;
 /// What waits for late packets: desktops send in bursts.
 const LATENCY_MS: u32 = 150;
 
-/// Whether rooms can follow a stream by themselves: its clock is an NTP server.
+/// Whether rooms can follow a stream by themselves: its clock is an NTP server, or a PTP grandmaster.
 pub(crate) fn can_be_followed(session: &Session) -> bool {
-    matches!(session.reference_clock, Some(ReferenceClock::Ntp(_)))
+    matches!(session.reference_clock, Some(ReferenceClock::Ntp(_) | ReferenceClock::Ptp(_)))
 }
 
 impl Live {

@@ -1,10 +1,21 @@
 use super::*;
 
 const MS: i64 = 1_000_000;
-const START: MediaTime = MediaTime::from_ns(1_790_000_000_000_000_000);
+const START: LocalTime = LocalTime::from_ns(5_000_000_000);
+const AHEAD_NS: i64 = 1_790_000_000_000_000_000;
+
+/// A clock that is `off_ns` from the first.
+fn clock(off_ns: i64) -> ClockMap {
+    let epoch = unisono_common::time::ClockEpoch(1);
+    let offset_ns = AHEAD_NS + off_ns;
+    ClockMap { epoch, at: START, offset_ns, offset_fraction_ns: 0.0, rate: 0.0, sigma_ns: 0.0, rate_sigma: 0.0 }
+}
 
 fn pace(streams: usize) -> Pace {
-    Pace::new((0..streams).map(|_| Timeline::new(48_000, 240, START)), 200 * MS)
+    let mut pace = Pace::new(200 * MS);
+    pace.steer(None, &clock(0), START);
+    (0..streams).for_each(|_| pace.add(48_000, 240, None, 0, START));
+    pace
 }
 
 /// Runs the schedule until `until_ms`, with wake-ups exactly on time but for a stall; returns (time in ns since the
@@ -20,7 +31,7 @@ fn run(mut pace: Pace, until_ms: i64, stall_ms: std::ops::Range<i64>) -> Vec<(i6
         if now - START >= until_ms * MS {
             break;
         }
-        packets.push((now - START, index, pace.depart(index, now)));
+        packets.push((now - START, index, pace.depart(index, now).unwrap()));
     }
     packets
 }
@@ -48,16 +59,19 @@ fn a_long_stall_is_skipped_and_leaves_the_timeline_whole() {
     let packets = run(pace(1), 2_000, 300..1_300);
     let (at, _, after) = *packets.iter().find(|(at, ..)| *at >= 300 * MS).unwrap();
     assert_eq!((at, after.skipped, after.late_ns), (1_300 * MS, 200, 0));
-    assert_eq!(after.frame, (START + 1_295 * MS).to_frame(48_000));
+    assert_eq!(after.frame, clock(0).media_at(START + 1_295 * MS).to_frame(48_000));
     assert!(packets.iter().filter(|(.., departure)| departure.skipped > 0).count() == 1);
 }
 
 #[test]
 fn streams_come_and_go_and_a_mix_follows_its_inputs() {
-    let mut pace = Pace::new([], 200 * MS);
+    let mut pace = Pace::new(200 * MS);
     assert!(pace.next().is_none());
-    pace.add(Timeline::new(48_000, 240, START), 1);
-    pace.add(Timeline::new(48_000, 240, START), 0);
+    pace.add(48_000, 240, Some(3), 1, START);
+    pace.add(48_000, 240, Some(3), 0, START);
+    pace.steer(Some(2), &clock(0), START);
+    assert!(pace.next().is_none(), "nothing is due before there is a clock");
+    pace.steer(Some(3), &clock(0), START);
     let (first, at) = pace.next().unwrap();
     assert_eq!(first, 1, "the input goes first");
     pace.depart(first, at);
@@ -65,4 +79,33 @@ fn streams_come_and_go_and_a_mix_follows_its_inputs() {
     pace.depart(0, at);
     pace.swap_remove(0);
     assert_eq!(pace.next().map(|(index, _)| index), Some(0), "what is left has moved");
+}
+
+#[test]
+fn a_clock_that_changes_its_mind_is_approached_with_every_frame_in_its_place() {
+    let mut pace = pace(1);
+    let (mut now, mut frames, mut gaps_ns) = (START, Vec::new(), Vec::new());
+    while now - START < 3_000 * MS {
+        let (index, at) = pace.next().unwrap();
+        gaps_ns.push(at - now);
+        now = at;
+        frames.push(pace.depart(index, now).unwrap().frame);
+        pace.steer(None, &clock(300_000), now);
+    }
+    assert!(frames.windows(2).all(|pair| pair[1] - pair[0] == 240), "no frame is left out or sent twice");
+    assert!(gaps_ns[1..].iter().all(|gap_ns| (gap_ns - 5 * MS).abs() <= 1_010), "evenly paced: {gaps_ns:?}");
+    let end = unisono_common::time::MediaTime::from_frame(frames[frames.len() - 1] + 240, 48_000);
+    let left_ns = clock(300_000).media_at(now) - end;
+    assert!((0..40_000).contains(&left_ns), "{left_ns}");
+}
+
+#[test]
+fn another_clock_altogether_is_taken_at_once() {
+    let mut pace = pace(1);
+    let (index, at) = pace.next().unwrap();
+    let before = pace.depart(index, at).unwrap().frame;
+    pace.steer(None, &clock(-37_000_000_000), at);
+    let (index, at) = pace.next().unwrap();
+    let after = pace.depart(index, at).unwrap().frame;
+    assert!((before - after - 37 * 48_000).abs() <= 240, "{before} {after}");
 }

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_golden_packet() {
     let format: Format = "48000:16:2".parse().unwrap();
-    let mut packetizer = Packetizer::new(format, 0x1122_3344);
+    let mut packetizer = Packetizer::new(format, 240, 0x1122_3344);
     let frame = 0x1234_0000_0000 + 240 * 0x458;
     let packet =
         packetizer.packet(frame - frame % 240, |samples| samples[..4].copy_from_slice(&[100, -100, 200, -200]));
@@ -17,7 +17,7 @@ fn the_golden_packet() {
 
 #[test]
 fn sequence_and_timestamp_follow_from_the_frame() {
-    let mut packetizer = Packetizer::new("48000:24:2".parse().unwrap(), 7);
+    let mut packetizer = Packetizer::new("48000:24:2".parse().unwrap(), 192, 7);
     for frame in [0, 192 * 65_535, 192 * 65_536, 192 * 22_369_622] {
         let bytes = packetizer.packet(frame, |_| {}).to_vec();
         let packet = Packet::parse(&bytes).unwrap();
@@ -29,7 +29,7 @@ fn sequence_and_timestamp_follow_from_the_frame() {
 
 #[test]
 fn what_was_in_the_last_packet_is_not_in_the_next() {
-    let mut packetizer = Packetizer::new(Format::DEFAULT, 1);
+    let mut packetizer = Packetizer::new(Format::DEFAULT, 240, 1);
     packetizer.packet(0, |samples| samples.fill(-1));
     let silence = packetizer.packet(240, |_| {});
     assert!(silence[HEADER_LEN..].iter().all(|&byte| byte == 0));
@@ -41,7 +41,7 @@ fn no_format_makes_a_packet_that_a_peer_would_cut() {
         for bits in [16, 24] {
             for channels in 1..=8 {
                 let format: Format = format!("{rate}:{bits}:{channels}").parse().unwrap();
-                let len = Packetizer::new(format, 1).packet(0, |_| {}).len();
+                let len = Packetizer::new(format, format.packet_frames(), 1).packet(0, |_| {}).len();
                 assert!(len <= MAX_PACKET && len > HEADER_LEN, "{format}: {len}");
             }
         }

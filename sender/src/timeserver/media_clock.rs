@@ -1,5 +1,6 @@
 //! The sender's clock.
 
+use unisono_common::clock::ClockMap;
 use unisono_common::time::{ClockEpoch, LocalTime, MediaTime, TAI_MINUS_UTC_S};
 use unisono_host::{clock, random};
 
@@ -33,6 +34,13 @@ impl MediaClock {
     /// Local time at media time `m`.
     pub fn local_at(&self, m: MediaTime) -> LocalTime {
         LocalTime::from_ns(m.as_ns().wrapping_sub(self.offset_ns))
+    }
+
+    /// The same as a map, which holds for ever.
+    pub fn map(&self) -> ClockMap {
+        let at = LocalTime::from_ns(0);
+        let (offset_ns, epoch) = (self.offset_ns, self.epoch);
+        ClockMap { epoch, at, offset_ns, offset_fraction_ns: 0.0, rate: 0.0, sigma_ns: 0.0, rate_sigma: 0.0 }
     }
 
     /// Which run of the clock this is.

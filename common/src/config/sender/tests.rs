@@ -236,3 +236,32 @@ fn sources_that_cannot_be_are_told() {
     assert!(mixed("44100:16:2", "type = \"demo\"").contains("give both the same"));
     assert!(mixed("48000:16:2", "type = \"mix\", streams = [\"a\"]").contains("is a mix itself"));
 }
+
+#[test]
+fn the_aes67_profile_brings_its_format_and_its_clock() {
+    let stream = |text: &str| parse(&format!("[[streams]]\n{text}")).map(|config| config.streams[0].clone());
+    let aes67 = stream("profile = \"aes67\"").unwrap();
+    assert_eq!((aes67.profile, aes67.format.to_string()), (Profile::Aes67 { domain: 0 }, "48000:24:2".to_owned()));
+    assert_eq!((aes67.packet_frames(), aes67.format.payload_type()), (48, 98));
+    let eight = stream("profile = \"aes67\"\nptp_domain = 127\nformat = \"48000:24:8\"").unwrap();
+    assert_eq!((eight.profile.ptp_domain(), eight.format.channels), (Some(127), 8));
+    let plain = stream("profile = \"unisono\"").unwrap();
+    assert_eq!((plain.profile, plain.packet_frames()), (Profile::Unisono, 240));
+    let wrong = |text: &str| complaint(&format!("[[streams]]\n{text}"));
+    for (text, complaints) in [
+        ("profile = \"aes76\"", vec!["sender.toml:2", "profile: unknown \"aes76\"", "aes67"]),
+        ("profile = \"aes67\"\nptp_domain = 128", vec!["sender.toml:3", "ptp_domain", "0 to 127"]),
+        ("ptp_domain = 1", vec!["sender.toml:2", "ptp_domain", "profile = \"aes67\""]),
+        ("profile = \"aes67\"\nptp_domian = 1", vec!["sender.toml:3", "ptp_domain"]),
+        ("profile = \"aes67\"\nformat = \"44100:16:2\"", vec!["sender.toml:3", "48000:24:2"]),
+        ("profile = \"aes67\"\ngroup = \"ff15::77:1\"", vec!["sender.toml:3", "IPv4"]),
+    ] {
+        let told = wrong(text);
+        assert!(complaints.iter().all(|part| told.contains(part)), "{text}: {told}");
+    }
+    let mix = wrong(
+        "id = \"a\"\nprofile = \"aes67\"\n[[streams]]\nid = \"b\"\nformat = \"48000:24:2\"\n\
+         source = { type = \"mix\", streams = [\"a\"] }",
+    );
+    assert!(mix.contains("profile"), "{mix}");
+}

@@ -1,4 +1,5 @@
-//! A clock map that one thread writes and any number read, without locks and without unsafe code.
+//! A clock map that one thread writes and any number read, without locks and without unsafe code. Whatever follows a
+//! clock publishes it so: NTP's client, PTP's slave.
 //!
 //! Two slots, written in turn: a reader is disturbed only if the writer comes round twice while it reads eight words,
 //! and then it tries again.
@@ -14,7 +15,7 @@ const TRIES: usize = 16;
 
 /// The last map, for everyone.
 #[derive(Debug)]
-pub(super) struct Published {
+pub struct Published {
     /// How many maps were published; the last is in the slot of its parity. 0: none yet.
     count: AtomicU64,
     slots: [Slot; 2],
@@ -27,13 +28,15 @@ struct Slot {
     words: [AtomicU64; WORDS],
 }
 
-impl Published {
-    pub(super) fn new() -> Self {
+impl Default for Published {
+    fn default() -> Self {
         Self { count: AtomicU64::new(0), slots: [Slot::default(), Slot::default()] }
     }
+}
 
+impl Published {
     /// Replaces the map. Only one thread may call this.
-    pub(super) fn publish(&self, map: &ClockMap) {
+    pub fn publish(&self, map: &ClockMap) {
         let number = self.count.load(Ordering::Relaxed) + 1;
         let slot = &self.slots[number as usize % 2];
         slot.number.store(0, Ordering::Relaxed);
@@ -73,7 +76,8 @@ pub struct ClockReader {
 }
 
 impl ClockReader {
-    pub(super) fn new(published: Arc<Published>) -> Self {
+    /// Of what is, or will be, published here.
+    pub fn new(published: Arc<Published>) -> Self {
         Self { published }
     }
 
@@ -128,7 +132,7 @@ mod tests {
 
     #[test]
     fn readers_never_see_a_mixture() {
-        let published = Arc::new(Published::new());
+        let published = Arc::new(Published::default());
         let reader = ClockReader::new(Arc::clone(&published));
         assert_eq!(reader.read(), None);
         let writer = std::thread::spawn(move || {

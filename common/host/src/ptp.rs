@@ -1,0 +1,277 @@
+//! Follows the clock of a PTP domain and publishes what is known of it. The host's own clock is never touched.
+//!
+//! One thread listens and asks; what to make of it is decided in [`unisono_common::clock::ptp`]. Its ports are shared:
+//! several programs of a host, and a `ptp4l` beside them, each hear all messages.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use thiserror::Error;
+use unisono_common::clock::ptp::{
+    ClockIdentity, DSCP, EVENT_PORT, GENERAL_PORT, GROUP, Lock, Measured, Node, Slave, Tracking,
+};
+use unisono_common::clock::{ClockMap, StampSource};
+use unisono_common::time::LocalTime;
+
+use crate::interface::Interface;
+use crate::multicast::{MulticastError, MulticastReceiver, SendOptions};
+use crate::published::{ClockReader, Published};
+use crate::stamped::{StampedError, StampedSocket};
+use crate::stop::{self, StopHandle, StopSignal};
+use crate::{clock, random, realtime, wait};
+
+/// Which clock to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PtpConfig {
+    /// Where it is heard.
+    pub interface: Interface,
+    /// The PTP domain.
+    pub domain: u8,
+    /// Real-time priority of the thread; 0: ordinary scheduling.
+    pub priority: u8,
+}
+
+/// Why a clock can't be followed.
+#[derive(Debug, Error)]
+pub enum PtpError {
+    /// Its ports are below 1024.
+    #[error(
+        "PTP: the ports {EVENT_PORT} and {GENERAL_PORT} are refused to this user: give the program the capability \
+         CAP_NET_BIND_SERVICE (the packaged services have it), or set the sysctl net.ipv4.ip_unprivileged_port_start to \
+         {EVENT_PORT}"
+    )]
+    Forbidden,
+    /// Its group can't be joined.
+    #[error("PTP: {0}")]
+    Listen(MulticastError),
+    /// Nothing can be sent to its group.
+    #[error("PTP: {0}")]
+    Send(StampedError),
+    /// The thread could not be made.
+    #[error("PTP: no thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// How a clock is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PtpStatus {
+    /// In one word.
+    pub lock: Lock,
+    /// Whose time the published map is.
+    pub grandmaster: Option<ClockIdentity>,
+    /// Measurements taken in of it.
+    pub samples: u64,
+    /// Where requests are stamped as they leave.
+    pub sent_stamps: Option<StampSource>,
+    /// Where the master's messages are stamped as they come in.
+    pub arrival_stamps: Option<StampSource>,
+    /// Last round trip, in microseconds.
+    pub round_trip_us: f64,
+    /// Standard deviation of the offset at the last sample, in microseconds.
+    pub sigma_us: f64,
+    /// How much faster than ours the grandmaster's clock runs, in parts per million.
+    pub rate_ppm: f64,
+}
+
+/// The running slave. Dropping it ends the thread at once.
+#[derive(Debug)]
+pub struct PtpClock {
+    domain: u8,
+    published: Arc<Published>,
+    status: Arc<Mutex<PtpStatus>>,
+    stop: Option<StopHandle>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts to follow the grandmaster of a domain. It need not be there yet.
+pub fn spawn(config: PtpConfig) -> Result<PtpClock, PtpError> {
+    let PtpConfig { interface, domain, priority } = config;
+    let join = |port| MulticastReceiver::join(SocketAddr::new(GROUP.into(), port), &interface).map_err(listen_error);
+    let (event, general) = (join(EVENT_PORT)?, join(GENERAL_PORT)?);
+    let options = SendOptions { source_port: EVENT_PORT, ttl: 1, dscp: DSCP };
+    let requests = StampedSocket::multicast(&interface, options).map_err(PtpError::Send)?;
+    let (published, status) = (Arc::<Published>::default(), Arc::<Mutex<PtpStatus>>::default());
+    let (stop, signal) = stop::pair()?;
+    let worker = Worker {
+        domain,
+        event,
+        general,
+        requests,
+        numbers: [None; NUMBERS],
+        tracking: Tracking::default(),
+        published: Arc::clone(&published),
+        status: PtpStatus::default(),
+        shown: Arc::clone(&status),
+        heard: clock::now(),
+    };
+    let thread = std::thread::Builder::new().name("ptp".to_owned()).spawn(move || {
+        if priority > 0
+            && let Err(error) = realtime::raise(priority)
+        {
+            tracing::info!("PTP without real-time priority: {error}");
+        }
+        worker.run(&signal);
+    })?;
+    Ok(PtpClock { domain, published, status, stop: Some(stop), thread: Some(thread) })
+}
+
+impl PtpClock {
+    /// A way to read the map from any thread. The epoch of a map is that of its grandmaster.
+    pub fn reader(&self) -> ClockReader {
+        ClockReader::new(Arc::clone(&self.published))
+    }
+
+    /// How the clock is followed.
+    pub fn status(&self) -> PtpStatus {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The domain that it is heard in.
+    pub fn domain(&self) -> u8 {
+        self.domain
+    }
+}
+
+impl Drop for PtpClock {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It can only have failed by a panic, which has been reported.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen_error(error: MulticastError) -> PtpError {
+    match error {
+        MulticastError::Refused { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            PtpError::Forbidden
+        }
+        error => PtpError::Listen(error),
+    }
+}
+
+/// Requests whose departure stamps may be under way at once.
+const NUMBERS: usize = 16;
+/// How things are is looked at this often.
+const LOOK_NS: i64 = 250_000_000;
+/// Without a message for so long the group is joined anew: a switch may have forgotten us.
+const REJOIN_NS: i64 = 10_000_000_000;
+
+struct Worker {
+    domain: u8,
+    event: MulticastReceiver,
+    general: MulticastReceiver,
+    requests: StampedSocket,
+    /// Which request each packet number is.
+    numbers: [Option<(u32, u32)>; NUMBERS],
+    tracking: Tracking,
+    published: Arc<Published>,
+    status: PtpStatus,
+    shown: Arc<Mutex<PtpStatus>>,
+    heard: LocalTime,
+}
+
+impl Worker {
+    fn run(mut self, stop: &StopSignal) {
+        let node = Node::new(ClockIdentity(random::number().to_be_bytes()), self.domain);
+        let mut slave = Slave::new(&node, random::number(), clock::now());
+        let mut looked = clock::now();
+        while !stop.is_raised() {
+            let now = clock::now();
+            if let Some(request) = slave.handle_timer(now) {
+                self.send(&mut slave, request.number, &request.bytes);
+            }
+            let until = slave.next().min(looked + LOOK_NS);
+            let sockets = [self.event.as_fd(), self.general.as_fd(), self.requests.as_fd()];
+            if let Err(error) = wait::any(sockets, until, Some(stop)).and_then(|_| self.take(&mut slave)) {
+                tracing::warn!(domain = self.domain, "PTP: {error}");
+                clock::sleep_until(now + LOOK_NS);
+            }
+            if now - looked >= LOOK_NS {
+                looked = now;
+                self.look(slave.grandmaster(), now);
+            }
+        }
+    }
+
+    fn send(&mut self, slave: &mut Slave<'_>, number: u32, bytes: &[u8]) {
+        // What can't be sent (no network yet, a full queue) is lost like a packet on the way.
+        let Ok(sent) = self.requests.send(bytes, SocketAddr::new(GROUP.into(), EVENT_PORT), None) else { return };
+        self.numbers[sent.number as usize % NUMBERS] = Some((sent.number, number));
+        let measured = slave.handle_sent(number, sent.stamp);
+        self.learn(measured);
+    }
+
+    /// Takes the stamps of what went out, then what came in.
+    fn take(&mut self, slave: &mut Slave<'_>) -> io::Result<()> {
+        let mut packet = [0; 1_500];
+        while let Some(sent) = self.requests.sent()? {
+            if let Some((_, number)) = self.numbers[sent.number as usize % NUMBERS].filter(|of| of.0 == sent.number) {
+                let measured = slave.handle_sent(number, sent.stamp);
+                self.learn(measured);
+            }
+        }
+        // What comes to its own port and not to the group's is not for it.
+        while self.requests.receive(&mut packet)?.is_some() {}
+        while let Some(received) = self.event.receive(&mut packet)? {
+            self.heard = received.stamp.at;
+            let measured = slave.handle_event(&packet[..received.len], received.stamp);
+            self.learn(measured);
+        }
+        while let Some(received) = self.general.receive(&mut packet)? {
+            let measured = slave.handle_general(&packet[..received.len], received.stamp.at);
+            self.learn(measured);
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, measured: Option<Measured>) {
+        let Some(measured) = measured else { return };
+        let sample = &measured.sample;
+        self.status.round_trip_us = sample.delay_ns() as f64 * 1e-3;
+        self.status.sent_stamps = Some(sample.sent_source);
+        self.status.arrival_stamps = Some(sample.arrived_source);
+        if let Some(map) = self.tracking.take(&measured) {
+            self.published.publish(&map);
+        }
+    }
+
+    fn look(&mut self, heard: Option<ClockIdentity>, now: LocalTime) {
+        let lock = self.tracking.look(now, heard);
+        let grandmaster = self.tracking.grandmaster();
+        self.tell(lock, grandmaster);
+        let map: Option<ClockMap> = self.tracking.map();
+        let status = &mut self.status;
+        (status.lock, status.grandmaster, status.samples) = (lock, grandmaster, self.tracking.samples());
+        (status.sigma_us, status.rate_ppm) = map.map_or((0.0, 0.0), |map| (map.sigma_ns * 1e-3, map.rate * 1e6));
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = *status;
+        if now - self.heard > REJOIN_NS {
+            self.heard = now;
+            let rejoined = self.event.rejoin().and_then(|()| self.general.rejoin());
+            if let Err(error) = rejoined {
+                tracing::debug!("PTP: can't join again: {error}");
+            }
+        }
+    }
+
+    /// Tells of changes in the log.
+    fn tell(&self, lock: Lock, grandmaster: Option<ClockIdentity>) {
+        let (before, domain) = (&self.status, self.domain);
+        if (lock, grandmaster) == (before.lock, before.grandmaster) {
+            return;
+        }
+        let name = grandmaster.map(|name| name.to_string()).unwrap_or_default();
+        match lock {
+            Lock::Searching => tracing::warn!(domain, "PTP: no grandmaster"),
+            Lock::Learning => tracing::info!(domain, "PTP: a grandmaster is heard, its time is not known yet"),
+            Lock::Locked => tracing::info!(domain, grandmaster = name, "PTP: locked"),
+            Lock::Holdover => {
+                tracing::warn!(domain, grandmaster = name, "PTP: the grandmaster is not heard; its time is held");
+            }
+        }
+    }
+}
