@@ -1,4 +1,4 @@
-//! RTCP: a sender report each second, a goodbye at the end, and an ear for another sender in the group.
+//! RTCP: a sender report about each second, a goodbye at the end, and an ear for another sender in the group.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,10 +8,15 @@ use unisono_common::rtcp::{self, Item, SenderReport};
 use unisono_common::time::{LocalTime, rtp_timestamp};
 use unisono_host::interface::Interface;
 use unisono_host::multicast::{MulticastError, MulticastReceiver, MulticastSender, SendOptions};
+use unisono_host::{clock, random};
 
 use crate::streams::{OnAir, Stream};
 use crate::timeserver::MediaClock;
 use crate::transmit::rtcp_group;
+
+/// Between two reports, in the mean. RFC 3550 section 6.2 has 5 s for everybody, and 360 s / (kbit/s) for a sender that wants
+/// to be more exact: half a second for the thinnest of streams. What a twentieth of the bandwidth allows is less still.
+const MEAN_NS: i64 = 1_000_000_000;
 
 /// Reports are read this many at a time, so that a flood of them holds nothing up.
 const READ_AT_ONCE: usize = 64;
@@ -26,6 +31,8 @@ pub struct Reporter {
     cname: String,
     /// Nobody has been told yet that the stream was switched off.
     sending: bool,
+    /// When the next report is due.
+    due: LocalTime,
 }
 
 impl Reporter {
@@ -47,7 +54,13 @@ impl Reporter {
             cname: format!("{}@{address}", stream.id),
             stream,
             sending: true,
+            due: clock::now(),
         })
+    }
+
+    /// When [`Reporter::tick`] is to be called next.
+    pub fn due(&self) -> LocalTime {
+        self.due
     }
 
     /// Id of the stream.
@@ -55,8 +68,12 @@ impl Reporter {
         &self.stream.id
     }
 
-    /// Sends a report and reads those of others. To be called about once a second.
+    /// Sends a report and reads those of others, when that is due.
     pub fn tick(&mut self, clock: MediaClock, now: LocalTime) {
+        if now - self.due < 0 {
+            return;
+        }
+        self.due = now + interval_ns(random::number() as u32);
         let on = self.stream.on_air.as_ref().is_some_and(OnAir::is_sent);
         if on {
             self.send(clock, now, None);
@@ -109,6 +126,12 @@ impl Reporter {
             }
         }
     }
+}
+
+/// From one report to the next by chance, evenly between half of the mean and half as much again (RFC 3550 section 6.3.1): so
+/// that those of many senders do not fall together for good.
+fn interval_ns(chance: u32) -> i64 {
+    MEAN_NS / 2 + ((i64::from(chance) * MEAN_NS) >> 32)
 }
 
 /// How somebody who reports to our group disturbs us, if it does: only a sender can.

@@ -1,4 +1,4 @@
-//! The thread that tells the network of the streams: announcements, reports, and what goes wrong, once a second.
+//! The thread that tells the network of the streams: announcements, reports, and what goes wrong, about once a second.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tracing::warn;
+use unisono_common::time::LocalTime;
 use unisono_host::clock;
 use unisono_host::supervisor::Watchdog;
 
@@ -52,14 +53,18 @@ impl Teller {
             let mut tick = 0_u64;
             let mut next = clock::now();
             loop {
-                let wait = u64::try_from(next - clock::now()).unwrap_or(0);
+                let due = reporters.iter().map(|reporter| reporter.due()).fold(next, LocalTime::min);
+                let wait = u64::try_from(due - clock::now()).unwrap_or(0);
                 match inbox.recv_timeout(Duration::from_nanos(wait)) {
                     Ok(word) => hear(word, &mut announcer, &mut reporters, clock),
                     Err(RecvTimeoutError::Disconnected) => break,
                     Err(RecvTimeoutError::Timeout) => {
+                        reporters.iter_mut().for_each(|reporter| reporter.tick(clock, clock::now()));
+                        if clock::now() - next < 0 {
+                            continue;
+                        }
                         next = clock::now() + TICK.as_nanos() as i64;
                         announcer.tick(clock::now());
-                        reporters.iter_mut().for_each(|reporter| reporter.tick(clock, clock::now()));
                         watchdog.tick(heartbeat.beats(&streams), clock::now());
                         if tick.is_multiple_of(TROUBLE_TICKS) {
                             trouble.tell(&streams);
