@@ -31,7 +31,7 @@ use crate::api::door::Secrets;
 use crate::house::room::Admission;
 use crate::house::{House, Refusal};
 use crate::store::{Kept, Store, StoreError};
-use catalogue::{Catalogue, StreamFacts};
+use catalogue::{Action, ActionError, Catalogue, StreamFacts};
 use presence::{Link, Presence};
 use spare::Spares;
 use spread::Spreads;
@@ -169,6 +169,13 @@ impl Hub {
     /// Everything that happens from now on.
     pub fn watch(&self) -> broadcast::Receiver<Note> {
         self.0.notes.subscribe()
+    }
+
+    /// Plays, pauses, skips or seeks; everybody hears at once what came of it.
+    pub fn act(&self, id: &str, action: Action) -> Result<(), ActionError> {
+        self.catalogue().act(id, action)?;
+        self.tell_now(&self.state());
+        Ok(())
     }
 
     /// Reads the house.

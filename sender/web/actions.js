@@ -57,11 +57,17 @@ export function changeRoom(id, change) {
   return doing(api.changeRoom(id, change), withRoom(id, change));
 }
 
-/** Play, pause, next, previous, seek. */
+/** Resolves when the hub says how things are, as it does each second and after each action. */
+const word = () => new Promise((resolve) => {
+  store.addEventListener('now', resolve, { once: true });
+  setTimeout(resolve, 1500);
+});
+
+/** Play, pause, next, previous, seek; shown until the hub has said what came of it. */
 export function act(stream, action) {
   store.touch(stream.id);
   const state = { play: 'playing', pause: 'paused' }[action.action];
-  return doing(api.act(stream.id, action), (house) => ({
+  return doing(api.act(stream.id, action).then(word), (house) => ({
     ...house,
     streams: house.streams.map((other) => {
       if (other.id !== stream.id) return other;

@@ -10,13 +10,9 @@ import * as words from './words.js';
 /** Buttons for what a line's source can do; `pause` is play and pause in one. */
 export function transport(id, which) {
   const stream = () => store.stream(id);
-  const button = (name, action) => el('button.rb', { type: 'button', onclick: () => actions.act(stream(), { action: action() }), 'data-does': name });
-  const made = {
-    previous: () => button('previous', () => 'previous'),
-    pause: () => button('pause', () => (resting(stream()) ? 'play' : 'pause')),
-    next: () => button('next', () => 'next'),
-  };
-  const buttons = which.map((name) => made[name]());
+  // What a button says is what it does, whatever the hub has said since.
+  const does = (event) => actions.act(stream(), { action: event.currentTarget.dataset.act });
+  const buttons = which.map((name) => el('button.rb', { type: 'button', onclick: does, 'data-does': name, 'data-act': name }));
   const node = el('span.buttons', {}, ...buttons);
   return {
     node,
@@ -28,7 +24,7 @@ export function transport(id, which) {
         const shown = name === 'pause' ? (resting(stream) ? 'play' : 'pause') : { next: 'next', previous: 'prev' }[name];
         refill(button, shown, icon(shown));
         const verb = { play: 'Play', pause: 'Pause', next: 'Next on', prev: 'Previous on' }[shown];
-        set(button, { 'aria-label': `${verb} ${stream.name}` });
+        set(button, { 'aria-label': `${verb} ${stream.name}`, 'data-act': name === 'pause' ? shown : name });
       }
     },
   };

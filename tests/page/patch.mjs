@@ -135,6 +135,11 @@ test('a line is paused; switched off it is no longer sent, and its rooms are sil
   assert.ok((await packets(house, 'beta')) > 0);
   await page.getByRole('button', { name: `Pause ${house.lines.beta}` }).click();
   await until('paused', async () => (await house.ask('GET', '/api/v1/streams/beta/playback')).state === 'paused');
+  // It stays so, whatever the hub said just before.
+  for (let look = 0; look < 20; look += 1) {
+    assert.equal(await page.getByRole('button', { name: `Play ${house.lines.beta}` }).count(), 1);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   await page.getByRole('button', { name: `Play ${house.lines.beta}` }).click();
   await until('playing', async () => (await house.ask('GET', '/api/v1/streams/beta/playback')).state === 'playing');
   await page.getByRole('button', { name: 'Switch this line off' }).click();

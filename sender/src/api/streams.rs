@@ -85,7 +85,7 @@ pub async fn act(
     {
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "position_s must be 0 to 1000000"));
     }
-    api.hub.catalogue().act(&id, action)?;
+    api.hub.act(&id, action)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
