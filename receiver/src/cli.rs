@@ -34,7 +34,7 @@ struct Arguments {
 /// [`Quality`] by the names that the configuration file has for it.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum QualityName {
-    /// A polynomial: cheap, for a Pi Zero.
+    /// A windowed sinc of 32 taps: cheap, for a Pi Zero.
     Low,
     /// A sinc of 128 taps.
     Normal,

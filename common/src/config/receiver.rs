@@ -90,7 +90,7 @@ pub enum Delivery {
 /// How a receiver fits the stream's rate to its DAC's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quality {
-    /// A polynomial over eight frames: cheap, and transparent up to a few kHz; for a Pi Zero.
+    /// A windowed sinc over 32 frames: cheap, and transparent but for the highest frequencies; for a Pi Zero.
     Low,
     /// The sinc resampler.
     #[default]
