@@ -3,6 +3,7 @@
 //!
 //! - [`clock`]: CLOCK_MONOTONIC_RAW, sleeping until one of its readings, and packet stamps converted to it;
 //! - [`facts`]: what `doctor` looks at;
+//! - [`following`]: a thread that follows a clock;
 //! - [`gpio`]: the line that switches an amplifier;
 //! - [`interface`]: network interfaces by name;
 //! - [`log`]: lines for people and for journald;
@@ -23,6 +24,7 @@
 
 pub mod clock;
 pub mod facts;
+pub mod following;
 pub mod gpio;
 pub mod interface;
 pub mod log;

@@ -6,8 +6,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use thiserror::Error;
 use unisono_common::clock::ptp::{
@@ -16,12 +14,13 @@ use unisono_common::clock::ptp::{
 use unisono_common::clock::{ClockMap, StampSource};
 use unisono_common::time::LocalTime;
 
+use crate::following::{Departures, Following, Teller};
 use crate::interface::Interface;
 use crate::multicast::{MulticastError, MulticastReceiver, SendOptions};
-use crate::published::{ClockReader, Published};
+use crate::published::ClockReader;
 use crate::stamped::{StampedError, StampedSocket};
-use crate::stop::{self, StopHandle, StopSignal};
-use crate::{clock, random, realtime, wait};
+use crate::stop::StopSignal;
+use crate::{clock, random, wait};
 
 /// Which clock to follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,10 +79,7 @@ pub struct PtpStatus {
 #[derive(Debug)]
 pub struct PtpClock {
     domain: u8,
-    published: Arc<Published>,
-    status: Arc<Mutex<PtpStatus>>,
-    stop: Option<StopHandle>,
-    thread: Option<JoinHandle<()>>,
+    following: Following<PtpStatus>,
 }
 
 /// Starts to follow the grandmaster of a domain. It need not be there yet.
@@ -93,55 +89,37 @@ pub fn spawn(config: PtpConfig) -> Result<PtpClock, PtpError> {
     let (event, general) = (join(EVENT_PORT)?, join(GENERAL_PORT)?);
     let options = SendOptions { source_port: EVENT_PORT, ttl: 1, dscp: DSCP };
     let requests = StampedSocket::multicast(&interface, options).map_err(PtpError::Send)?;
-    let (published, status) = (Arc::<Published>::default(), Arc::<Mutex<PtpStatus>>::default());
-    let (stop, signal) = stop::pair()?;
-    let worker = Worker {
-        domain,
-        event,
-        general,
-        requests,
-        numbers: [None; NUMBERS],
-        tracking: Tracking::default(),
-        published: Arc::clone(&published),
-        status: PtpStatus::default(),
-        shown: Arc::clone(&status),
-        heard: clock::now(),
-    };
-    let thread = std::thread::Builder::new().name("ptp".to_owned()).spawn(move || {
-        if priority > 0
-            && let Err(error) = realtime::raise(priority)
-        {
-            tracing::info!("PTP without real-time priority: {error}");
-        }
-        worker.run(&signal);
+    let following = Following::spawn("ptp", priority, move |teller, stop| {
+        let worker = Worker {
+            domain,
+            event,
+            general,
+            requests,
+            departures: Departures::default(),
+            tracking: Tracking::default(),
+            teller,
+            status: PtpStatus::default(),
+            heard: clock::now(),
+        };
+        worker.run(stop);
     })?;
-    Ok(PtpClock { domain, published, status, stop: Some(stop), thread: Some(thread) })
+    Ok(PtpClock { domain, following })
 }
 
 impl PtpClock {
     /// A way to read the map from any thread. The epoch of a map is that of its grandmaster.
     pub fn reader(&self) -> ClockReader {
-        ClockReader::new(Arc::clone(&self.published))
+        self.following.reader()
     }
 
     /// How the clock is followed.
     pub fn status(&self) -> PtpStatus {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+        self.following.status()
     }
 
     /// The domain that it is heard in.
     pub fn domain(&self) -> u8 {
         self.domain
-    }
-}
-
-impl Drop for PtpClock {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It can only have failed by a panic, which has been reported.
-            let _ = thread.join();
-        }
     }
 }
 
@@ -155,7 +133,7 @@ fn listen_error(error: MulticastError) -> PtpError {
 }
 
 /// Requests whose departure stamps may be under way at once.
-const NUMBERS: usize = 16;
+const REQUESTS: usize = 16;
 /// How things are is looked at this often.
 const LOOK_NS: i64 = 250_000_000;
 /// Without a message for so long the group is joined anew: a switch may have forgotten us.
@@ -166,12 +144,10 @@ struct Worker {
     event: MulticastReceiver,
     general: MulticastReceiver,
     requests: StampedSocket,
-    /// Which request each packet number is.
-    numbers: [Option<(u32, u32)>; NUMBERS],
+    departures: Departures<REQUESTS>,
     tracking: Tracking,
-    published: Arc<Published>,
+    teller: Teller<PtpStatus>,
     status: PtpStatus,
-    shown: Arc<Mutex<PtpStatus>>,
     heard: LocalTime,
 }
 
@@ -201,7 +177,7 @@ impl Worker {
     fn send(&mut self, slave: &mut Slave<'_>, number: u32, bytes: &[u8]) {
         // What can't be sent (no network yet, a full queue) is lost like a packet on the way.
         let Ok(sent) = self.requests.send(bytes, SocketAddr::new(GROUP.into(), EVENT_PORT), None) else { return };
-        self.numbers[sent.number as usize % NUMBERS] = Some((sent.number, number));
+        self.departures.note(sent.number, number);
         let measured = slave.handle_sent(number, sent.stamp);
         self.learn(measured);
     }
@@ -210,7 +186,7 @@ impl Worker {
     fn take(&mut self, slave: &mut Slave<'_>) -> io::Result<()> {
         let mut packet = [0; 1_500];
         while let Some(sent) = self.requests.sent()? {
-            if let Some((_, number)) = self.numbers[sent.number as usize % NUMBERS].filter(|of| of.0 == sent.number) {
+            if let Some(number) = self.departures.request(sent.number) {
                 let measured = slave.handle_sent(number, sent.stamp);
                 self.learn(measured);
             }
@@ -236,7 +212,7 @@ impl Worker {
         self.status.sent_stamps = Some(sample.sent_source);
         self.status.arrival_stamps = Some(sample.arrived_source);
         if let Some(map) = self.tracking.take(&measured) {
-            self.published.publish(&map);
+            self.teller.publish(&map);
         }
     }
 
@@ -248,7 +224,7 @@ impl Worker {
         let status = &mut self.status;
         (status.lock, status.grandmaster, status.samples) = (lock, grandmaster, self.tracking.samples());
         (status.sigma_us, status.rate_ppm) = map.map_or((0.0, 0.0), |map| (map.sigma_ns * 1e-3, map.rate * 1e6));
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = *status;
+        self.teller.show(status);
         if now - self.heard > REJOIN_NS {
             self.heard = now;
             let rejoined = self.event.rejoin().and_then(|()| self.general.rejoin());
