@@ -301,8 +301,8 @@ impl Desk {
     }
 
     /// The library is now this.
-    pub(super) fn update(&self, keys: Arc<Vec<Key>>) {
-        self.state().station.rounds().update(keys);
+    pub(super) fn update(&self, keys: Arc<Vec<Key>>, complete: bool) {
+        self.state().station.rounds().update(keys, complete);
     }
 
     /// How it plays.

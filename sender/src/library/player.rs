@@ -151,7 +151,7 @@ impl Player {
                 let listing = self.library.listing(&self.root).unwrap_or_default();
                 if listing.revision != *revision {
                     *revision = listing.revision;
-                    self.desk.update(listing.keys);
+                    self.desk.update(listing.keys, listing.complete);
                 }
                 listing.complete
             }
@@ -174,7 +174,7 @@ impl Player {
         let keys: Vec<Key> = found.files.iter().map(|path| Key::of_path(path)).collect();
         let files = keys.iter().copied().zip(found.files).collect();
         self.shelf = Shelf::Walked { files, fingerprint: found.fingerprint };
-        self.desk.update(keys.into());
+        self.desk.update(keys.into(), true);
     }
 
     fn path(&self, key: Key) -> Option<PathBuf> {

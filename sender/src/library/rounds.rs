@@ -31,10 +31,13 @@ impl Rounds {
         Self { rng, shuffle, all: Arc::default(), ahead: Vec::new(), played, last, at: 0 }
     }
 
-    /// The library is now this.
-    pub(super) fn update(&mut self, all: Arc<Vec<Key>>) {
+    /// The library is now this; unless that is `complete`, there may be more of it, and nothing is taken for gone: one that
+    /// is being read when the program starts looks empty at first, and its round is to go on.
+    pub(super) fn update(&mut self, all: Arc<Vec<Key>>, complete: bool) {
         let here: HashSet<Key> = all.iter().copied().collect();
-        self.played.retain(|key| here.contains(key));
+        if complete {
+            self.played.retain(|key| here.contains(key));
+        }
         self.all = all;
         if self.shuffle {
             self.ahead.retain(|key| here.contains(key));

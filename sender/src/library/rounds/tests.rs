@@ -9,7 +9,7 @@ fn keys(numbers: impl IntoIterator<Item = i64>) -> Arc<Vec<Key>> {
 
 fn rounds(shuffle: bool, len: i64) -> Rounds {
     let mut rounds = Rounds::new(shuffle, Rng::new(1), HashSet::new(), None);
-    rounds.update(keys(0..len));
+    rounds.update(keys(0..len), true);
     rounds
 }
 
@@ -30,10 +30,10 @@ fn in_order() {
 fn in_order_what_is_new_plays_in_its_place_and_what_is_gone_does_not() {
     let mut rounds = rounds(false, 6);
     assert_eq!(take(&mut rounds, 3), [0, 1, 2]);
-    rounds.update(keys([-1, 0, 2, 20, 3, 5]));
+    rounds.update(keys([-1, 0, 2, 20, 3, 5]), true);
     assert_eq!(take(&mut rounds, 1), [20]);
     // The one that played last is gone: it goes on from its place.
-    rounds.update(keys([-1, 0, 2, 3, 5]));
+    rounds.update(keys([-1, 0, 2, 3, 5]), true);
     assert_eq!(take(&mut rounds, 9), [3, 5]);
 }
 
@@ -83,11 +83,21 @@ fn a_round_goes_on_after_a_restart() {
         played.iter().map(|&n| Key::from_sql(n)).collect(),
         Some(Key::from_sql(played[59])),
     );
-    after.update(keys(0..100));
+    after.update(keys(0..100), true);
     let mut all = played;
     all.extend(take(&mut after, 99));
     all.sort_unstable();
     assert_eq!(all, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_library_that_is_still_being_read_does_not_end_the_round() {
+    for shuffle in [false, true] {
+        let mut after = Rounds::new(shuffle, Rng::new(2), [0, 1].map(Key::from_sql).into(), Some(Key::from_sql(1)));
+        after.update(keys([]), false);
+        after.update(keys(0..3), true);
+        assert_eq!(take(&mut after, 9), [2], "shuffle: {shuffle}");
+    }
 }
 
 proptest! {
@@ -102,7 +112,7 @@ proptest! {
         let update = |rounds: &mut Rounds, here: &HashSet<i64>| {
             let mut sorted: Vec<i64> = here.iter().copied().collect();
             sorted.sort_unstable();
-            rounds.update(keys(sorted));
+            rounds.update(keys(sorted), true);
         };
         update(&mut rounds, &here);
         let mut played = HashSet::new();

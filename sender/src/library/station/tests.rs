@@ -25,7 +25,7 @@ fn path(id: u64) -> PathBuf {
 fn station(ids: &[u64], library: i64) -> Station {
     let mut station = Station::new(PLAIN, kept(ids), Rounds::new(false, Rng::new(1), HashSet::new(), None));
     let keys: Vec<Key> = (0..library).map(Key::from_sql).collect();
-    station.rounds().update(keys.into());
+    station.rounds().update(keys.into(), true);
     station
 }
 
