@@ -182,7 +182,7 @@ impl House {
         extra: &str,
         environment: Environment,
     ) -> anyhow::Result<Process> {
-        let (state, id) = (self.dir.join(format!("state-r{number}")), &self.id);
+        let (state, id) = (self.room_state(number), &self.id);
         let text = format!(
             "room = \"r{number}\"\nstream = \"{id}\"\nstate_dir = {state:?}\n{extra}\n[output]\n\
              device = \"{device}\"\n"
@@ -196,6 +196,11 @@ impl House {
         let output = command.arg("ctl").arg("--state-dir").arg(self.sender_state()).args(arguments).output()?;
         anyhow::ensure!(output.status.success(), "ctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The state directory of a room's receiver.
+    pub fn room_state(&self, number: usize) -> PathBuf {
+        self.dir.join(format!("state-r{number}"))
     }
 
     fn sender_state(&self) -> PathBuf {

@@ -2,8 +2,8 @@
 //! what is heard then is no player's fault, so every gap is read beside this count.
 
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,6 +25,15 @@ pub struct Stalls {
     pub worst_ms: f64,
 }
 
+/// One that took more than 10 ms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stall {
+    /// True time of its end, in nanoseconds.
+    pub end_ns: i64,
+    /// How long it took, in milliseconds.
+    pub ms: f64,
+}
+
 /// Stalls shorter than this are no more than a processor that is shared.
 const SHORT_MS: f64 = 10.0;
 
@@ -33,6 +42,7 @@ const SHORT_MS: f64 = 10.0;
 pub struct Watch {
     end: Arc<AtomicBool>,
     lost_us: Arc<AtomicU64>,
+    seen: Arc<Mutex<Vec<Stall>>>,
     threads: Vec<JoinHandle<Stalls>>,
 }
 
@@ -41,15 +51,19 @@ impl Watch {
     pub fn start() -> Watch {
         let end = Arc::new(AtomicBool::new(false));
         let lost_us = Arc::new(AtomicU64::new(0));
+        let seen = Arc::<Mutex<Vec<Stall>>>::default();
         let watch = |processor| {
-            let (stop, lost_us) = (end.clone(), lost_us.clone());
+            let (stop, lost_us, seen) = (end.clone(), lost_us.clone(), seen.clone());
             std::thread::spawn(move || {
                 pin(processor);
-                count(&stop, &lost_us)
+                count(&stop, |stall| {
+                    lost_us.fetch_add((stall.ms * 1e3) as u64, Ordering::Relaxed);
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(stall);
+                })
             })
         };
         let threads = (0..std::thread::available_parallelism().map_or(1, usize::from)).map(watch).collect();
-        Watch { end, lost_us, threads }
+        Watch { end, lost_us, seen, threads }
     }
 
     /// For how long processors were away so far, all together, in milliseconds; stalls of more than 10 ms count.
@@ -59,14 +73,20 @@ impl Watch {
 
     /// The count of the processor that was away most.
     pub fn finish(self) -> Stalls {
+        self.finish_with_each().0
+    }
+
+    /// The same, and each stall of each processor.
+    pub fn finish_with_each(self) -> (Stalls, Vec<Stall>) {
         self.end.store(true, Ordering::Relaxed);
         let counts = self.threads.into_iter().map(|thread| thread.join().unwrap_or_default());
-        counts.fold(Stalls::default(), |a, b| Stalls {
+        let worst = counts.fold(Stalls::default(), |a, b| Stalls {
             over_10_ms: a.over_10_ms.max(b.over_10_ms),
             over_20_ms: a.over_20_ms.max(b.over_20_ms),
             over_40_ms: a.over_40_ms.max(b.over_40_ms),
             worst_ms: a.worst_ms.max(b.worst_ms),
-        })
+        });
+        (worst, std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -118,7 +138,7 @@ pub fn undisturbed(test: impl Fn()) {
     }
 }
 
-fn count(stop: &AtomicBool, lost_us: &AtomicU64) -> Stalls {
+fn count(stop: &AtomicBool, tell: impl Fn(Stall)) -> Stalls {
     let _ = processes::real_time(PRIORITY);
     let mut stalls = Stalls::default();
     let mut last_ns = truth::now_ns();
@@ -131,7 +151,7 @@ fn count(stop: &AtomicBool, lost_us: &AtomicU64) -> Stalls {
         stalls.over_10_ms += u32::from(late_ms > 10.0);
         stalls.over_20_ms += u32::from(late_ms > 20.0);
         if late_ms > SHORT_MS {
-            lost_us.fetch_add((late_ms * 1e3) as u64, Ordering::Relaxed);
+            tell(Stall { end_ns: now_ns, ms: late_ms });
         }
         stalls.over_40_ms += u32::from(late_ms > 40.0);
     }

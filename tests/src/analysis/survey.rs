@@ -36,6 +36,8 @@ pub struct Starts {
     pub xruns: usize,
     /// True time of the first sample that isn't silence, in nanoseconds.
     pub first_sound_ns: Option<i64>,
+    /// True time of the last start, in nanoseconds.
+    pub last_start_ns: Option<i64>,
 }
 
 /// The distribution of a quantity over windows.
@@ -110,6 +112,7 @@ fn starts(record: &Record) -> Starts {
         starts: record.segments.len(),
         xruns: record.xruns(),
         first_sound_ns: record.first_sound(i64::MIN, crate::AUDIBLE),
+        last_start_ns: record.segments.last().map(|segment| segment.start_ns),
     }
 }
 
@@ -172,7 +175,7 @@ impl Survey {
         let windows = &self.rooms[room];
         let heard: Vec<(usize, Fix)> = (skip..windows.len()).filter_map(|i| Some((i, windows[i]?))).collect();
         let first_any = self.starts.iter().filter_map(|s| s.first_sound_ns).min();
-        let Starts { starts, xruns, first_sound_ns } = self.starts[room];
+        let Starts { starts, xruns, first_sound_ns, .. } = self.starts[room];
         let mut verdict = RoomVerdict {
             starts,
             xruns,

@@ -11,6 +11,7 @@ mod resilience;
 mod run;
 mod scale;
 mod scenes;
+mod soak;
 mod start;
 mod tone;
 
@@ -92,7 +93,7 @@ enum Task {
     Floor,
     /// A sine: distortion, sidebands, steadiness of pitch.
     Tone,
-    /// One long run with host clocks and cards that are off.
+    /// One long run with host clocks and cards that are off; fails at damage that no stall of the machine explains.
     Soak,
     /// Receivers that start while the stream plays: how soon do they sound, and how far off?
     Start {
@@ -182,9 +183,7 @@ fn main() -> Result<()> {
             accuracy(&bench, &choose(usize::from(options.rooms), &only)?, &systems)
         }
         Some(Task::Floor) => accuracy(&bench, &scenes::grains(usize::from(options.rooms))[..2], &[System::Bare]),
-        Some(Task::Soak) => {
-            accuracy(&bench, &choose(usize::from(options.rooms), &["drift".into()])?, &[System::Unisono])
-        }
+        Some(Task::Soak) => soak::measure(&bench, &choose(usize::from(options.rooms), &["drift".into()])?[0]),
         Some(Task::Tone) => tone::measure(&bench),
         Some(Task::Start { times }) => start::measure(&bench, times),
         Some(Task::Resilience { only, delays, snapcast }) => {

@@ -15,7 +15,7 @@ use unisono_tests::instruments::Instruments;
 use unisono_tests::processes::{Launch, PLAYER_PRIORITY, Process, Usage};
 use unisono_tests::records::Record;
 use unisono_tests::signals::Signal;
-use unisono_tests::stalls::{Stalls, Watch};
+use unisono_tests::stalls::{Stall, Stalls, Watch};
 use unisono_tests::{snapcast, truth};
 
 use crate::scenes::{Link, Scene};
@@ -65,6 +65,8 @@ pub(crate) struct Outcome {
     pub(crate) seconds: f64,
     pub(crate) verdict: Verdict,
     pub(crate) stalls: Stalls,
+    #[serde(skip)]
+    pub(crate) each_stall: Vec<Stall>,
     /// The server's, and each room's.
     pub(crate) server: Usage,
     pub(crate) rooms: Vec<Usage>,
@@ -141,7 +143,7 @@ impl Bench {
         programs.iter_mut().for_each(Process::reset_usage);
         let watch = Watch::start();
         truth::pause(self.duration);
-        let stalls = watch.finish();
+        let (stalls, each_stall) = watch.finish_with_each();
         anyhow::ensure!(!truth::interrupted(), "ended before the scene {} was over", scene.name);
         let mut usage: Vec<Usage> = programs.iter().map(Process::usage).collect();
         let server = if system == System::Bare { Usage::default() } else { usage.remove(0) };
@@ -158,6 +160,7 @@ impl Bench {
             seconds: self.duration.as_secs_f64(),
             verdict: survey.verdict(survey.all_sound_s() + SKIP_S),
             stalls,
+            each_stall,
             server,
             rooms: usage,
             unclean,
