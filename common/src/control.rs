@@ -10,6 +10,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::clock::ptp::Lock;
+
 /// Version of this protocol; each side states its own and talks the lower of the two.
 pub const VERSION: u32 = 1;
 
@@ -267,6 +269,9 @@ pub struct Health {
     pub rtt_us: Option<f64>,
     /// Where time stamps are taken: `kernel`, `user`, ...
     pub stamps: String,
+    /// How a PTP clock is followed; `None` where the stream's clock is a sender's.
+    #[serde(deserialize_with = "known_or_default")]
+    pub ptp: Option<Lock>,
     /// How fast the card runs against the clock, in parts per million.
     pub card_ppm: Option<f64>,
     /// How fast the host's clock runs against the sender's, in parts per million.
@@ -290,6 +295,8 @@ pub struct Health {
     pub packets_repaired: u64,
     /// Packets that came twice.
     pub packets_duplicate: u64,
+    /// Packets that were no such, or another source's, on the stream's port, from its clock or as announcements: dropped.
+    pub packets_bogus: u64,
     /// Frames that were faded over because their packet was missing.
     pub frames_concealed: u64,
     /// Times that the card ran dry.

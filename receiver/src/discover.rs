@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use unisono_common::sap::{self, Directory};
@@ -20,6 +21,7 @@ pub type Sessions = Vec<Arc<sdp::Session>>;
 /// The running thread.
 #[derive(Debug)]
 pub struct Discovery {
+    bogus: Arc<AtomicU64>,
     stop: Option<StopHandle>,
     thread: Option<JoinHandle<()>>,
 }
@@ -50,10 +52,17 @@ impl Discovery {
         let (stop, signal) = stop::pair()?;
         let mut directory = Directory::default();
         directory.prefer(preferred);
+        let bogus = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&bogus);
         let thread = std::thread::Builder::new()
             .name("discover".into())
-            .spawn(move || listen(sockets, directory, &signal, changed))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+            .spawn(move || listen(sockets, directory, &signal, &counted, changed))?;
+        Ok(Self { bogus, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Packets so far that were no announcements; goes on counting.
+    pub fn bogus(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bogus)
     }
 }
 
@@ -70,6 +79,7 @@ fn listen(
     mut sockets: [MulticastReceiver; 2],
     mut directory: Directory,
     stop: &StopSignal,
+    bogus: &AtomicU64,
     changed: impl Fn(Sessions),
 ) {
     let mut buffer = [0; 4_096];
@@ -84,6 +94,7 @@ fn listen(
                 }
             }
         }
+        bogus.store(directory.bogus(), Ordering::Relaxed);
         news |= !directory.expire(clock::now()).is_empty();
         if news {
             changed(directory.sessions());

@@ -342,6 +342,7 @@ impl Worker {
                     self.delivery.ask_again();
                     true
                 }
+                Said::Nothing => false,
             };
             self.counts.malformed.fetch_add(u64::from(!taken), Ordering::Relaxed);
         }

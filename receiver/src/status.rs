@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use unisono_common::clock::StampSource;
 use unisono_common::control::{Health, Orders, State};
@@ -41,6 +42,8 @@ pub struct Status {
     searching: bool,
     tuned: Option<Tuned>,
     telemetry: Telemetry,
+    /// Packets that were no announcements, as whoever listens for those counts them.
+    bogus_announcements: Arc<AtomicU64>,
     /// Largest errors of the second that runs and of the one before, in ns, and when the running one began.
     peaks_ns: [f64; 2],
     peaks_since: LocalTime,
@@ -60,8 +63,9 @@ const LOSS_STEP_NS: i64 = 5_000_000_000;
 /// Without packets for so long a stream is starved.
 const STARVED_NS: i64 = 1_000_000_000;
 
-impl Default for Status {
-    fn default() -> Self {
+impl Status {
+    /// Of a room that has done nothing yet; `bogus_announcements` goes on being counted elsewhere.
+    pub fn new(bogus_announcements: Arc<AtomicU64>) -> Self {
         let now = clock::now();
         Self {
             orders: None,
@@ -72,15 +76,14 @@ impl Default for Status {
             searching: false,
             tuned: None,
             telemetry: Telemetry::default(),
+            bogus_announcements,
             peaks_ns: [0.0; 2],
             peaks_since: now,
             losses: VecDeque::new(),
             heard: (now, 0),
         }
     }
-}
 
-impl Status {
     /// Takes a new look.
     pub fn update(&mut self, shape: Option<Shape>, searching: bool, tuned: Option<Tuned>, telemetry: Telemetry) {
         if shape.is_some() {
@@ -121,6 +124,12 @@ impl Status {
         lost_now.saturating_sub(lost_then) as f64 / expected_now.saturating_sub(expected).max(1) as f64
     }
 
+    /// Packets that were no such, or another source's, wherever they came in.
+    fn bogus(&self) -> u64 {
+        let of_stream = |tuned: &Tuned| tuned.arrived.malformed + tuned.arrived.foreign + tuned.clock.bogus;
+        self.bogus_announcements.load(Ordering::Relaxed) + self.tuned.as_ref().map_or(0, of_stream)
+    }
+
     /// What playout knows about itself.
     pub fn telemetry(&self) -> &Telemetry {
         &self.telemetry
@@ -157,6 +166,7 @@ impl Status {
             clock_sigma_us: clock.map(|clock| clock.sigma_us),
             rtt_us: clock.map(|clock| clock.round_trip_us),
             stamps: clock.map(|clock| stamps(&clock)).unwrap_or_default(),
+            ptp: self.tuned.as_ref().and_then(|tuned| tuned.clock.ptp),
             card_ppm: playing.map(|t| t.card_rate * 1e6),
             clock_ppm: clock.map(|clock| -clock.rate_ppm),
             buffer_ms: playing.map(|t| t.buffered_ns as f64 * 1e-6),
@@ -168,6 +178,7 @@ impl Status {
             packets_late: counts.late,
             packets_repaired: counts.repaired,
             packets_duplicate: counts.duplicate,
+            packets_bogus: self.bogus(),
             frames_concealed: self.telemetry.missing,
             xruns: self.telemetry.laps,
             reanchors: self.telemetry.splices,
@@ -205,7 +216,7 @@ impl fmt::Display for Status {
         write!(
             f,
             "{:?} \"{}\": {:+.1} us, clock within {:.1} us, card {:+.2} ppm, {:.0} ms buffered, {} lost, {} repaired, \
-             {} late, {} frames concealed, {} laps",
+             {} late, {} bogus, {} frames concealed, {} laps",
             self.state(),
             tuned.description.name,
             t.error_ns * 1e-3,
@@ -215,8 +226,12 @@ impl fmt::Display for Status {
             lost(Some(tuned), t),
             t.packets.repaired,
             t.packets.late,
+            self.bogus(),
             t.missing,
             t.laps,
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

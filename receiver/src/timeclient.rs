@@ -6,19 +6,17 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use thiserror::Error;
 use unisono_common::clock::exchange::{Client, Event};
 use unisono_common::clock::ptp::Lock;
 use unisono_common::clock::{DSCP, Filter, Sample, Stamp, StampSource};
 use unisono_common::time::ClockEpoch;
+use unisono_host::following::{Departures, Following, Teller};
 use unisono_host::interface::Interface;
-use unisono_host::published::Published;
 use unisono_host::stamped::{StampedError, StampedSocket};
-use unisono_host::stop::{self, StopHandle, StopSignal};
-use unisono_host::{clock, random, realtime};
+use unisono_host::stop::StopSignal;
+use unisono_host::{clock, random};
 
 pub use unisono_host::published::ClockReader;
 
@@ -84,10 +82,7 @@ pub struct ClockStatus {
 #[derive(Debug)]
 pub struct TimeClient {
     server: SocketAddr,
-    published: Arc<Published>,
-    status: Arc<Mutex<ClockStatus>>,
-    stop: Option<StopHandle>,
-    thread: Option<JoinHandle<()>>,
+    following: Following<ClockStatus>,
 }
 
 /// Starts to follow a server. It need not be there yet, nor the network.
@@ -96,55 +91,36 @@ pub fn spawn(config: TimeClientConfig) -> Result<TimeClient, TimeClientError> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = StampedSocket::bind(SocketAddr::new(any, 0), DSCP)
         .map_err(|source| TimeClientError::Socket { server, source })?;
-    let published = Arc::new(Published::default());
-    let status = Arc::new(Mutex::new(ClockStatus::default()));
-    let (stop, signal) = stop::pair()?;
-    let follower = Follower {
-        server,
-        socket,
-        client: Client::new(random::number()),
-        filter: Filter::new(),
-        requests: [None; REQUESTS],
-        published: Arc::clone(&published),
-        status: ClockStatus::default(),
-        shown: Arc::clone(&status),
-    };
-    let priority = config.priority;
-    let thread = std::thread::Builder::new().name("timeclient".to_owned()).spawn(move || {
-        if priority > 0 {
-            match realtime::raise(priority) {
-                Ok(got) => tracing::debug!(?got, "clock client"),
-                Err(error) => tracing::info!("clock client without real-time priority: {error}"),
-            }
-        }
-        follower.run(&signal);
+    let following = Following::spawn("timeclient", config.priority, move |teller, stop| {
+        let follower = Follower {
+            server,
+            socket,
+            client: Client::new(random::number()),
+            filter: Filter::new(),
+            departures: Departures::default(),
+            teller,
+            status: ClockStatus::default(),
+            strangers: 0,
+        };
+        follower.run(stop);
     })?;
-    Ok(TimeClient { server, published, status, stop: Some(stop), thread: Some(thread) })
+    Ok(TimeClient { server, following })
 }
 
 impl TimeClient {
     /// A way to read the map from any thread.
     pub fn reader(&self) -> ClockReader {
-        ClockReader::new(Arc::clone(&self.published))
+        self.following.reader()
     }
 
     /// How well the clock is known.
     pub fn status(&self) -> ClockStatus {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+        self.following.status()
     }
 
     /// Whose clock it follows.
     pub fn server(&self) -> SocketAddr {
         self.server
-    }
-}
-
-impl Drop for TimeClient {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -169,11 +145,11 @@ struct Follower {
     socket: StampedSocket,
     client: Client,
     filter: Filter,
-    /// Which request each packet number is.
-    requests: [Option<(u32, u32)>; REQUESTS],
-    published: Arc<Published>,
+    departures: Departures<REQUESTS>,
+    teller: Teller<ClockStatus>,
     status: ClockStatus,
-    shown: Arc<Mutex<ClockStatus>>,
+    /// Packets from another port than the server's.
+    strangers: u64,
 }
 
 impl Follower {
@@ -183,7 +159,7 @@ impl Follower {
             if let Some(request) = timer.request {
                 // What can't be sent (no network yet, a full queue) is lost like a packet on the way, and counted so.
                 if let Ok(sent) = self.socket.send(&request.bytes, self.server, None) {
-                    self.requests[sent.number as usize % REQUESTS] = Some((sent.number, request.number));
+                    self.departures.note(sent.number, request.number);
                     self.client.handle_sent(request.number, sent.stamp);
                 }
             }
@@ -201,14 +177,14 @@ impl Follower {
         let mut packet = [0; 512];
         loop {
             while let Some(sent) = self.socket.sent()? {
-                match self.requests[sent.number as usize % REQUESTS] {
-                    Some((number, request)) if number == sent.number => self.client.handle_sent(request, sent.stamp),
-                    _ => {}
+                if let Some(request) = self.departures.request(sent.number) {
+                    self.client.handle_sent(request, sent.stamp);
                 }
             }
             let Some(reply) = self.socket.receive(&mut packet)? else { return Ok(()) };
-            if reply.from.port() == self.server.port() {
-                self.handle(&packet[..reply.len], reply.stamp);
+            match reply.from.port() == self.server.port() {
+                true => self.handle(&packet[..reply.len], reply.stamp),
+                false => self.strangers += 1,
             }
         }
     }
@@ -223,7 +199,7 @@ impl Follower {
             Event::Nothing | Event::Bogus => return,
         };
         let map = self.filter.take(&sample);
-        self.published.publish(&map);
+        self.teller.publish(&map);
         self.note(&sample);
     }
 
@@ -237,7 +213,8 @@ impl Follower {
         let statistics = self.client.statistics();
         let status = &mut self.status;
         status.samples = self.filter.samples();
-        (status.replies, status.timeouts, status.bogus) = (statistics.replies, statistics.timeouts, statistics.bogus);
+        (status.replies, status.timeouts) = (statistics.replies, statistics.timeouts);
+        status.bogus = statistics.bogus + self.strangers;
         status.interleaved_share = statistics.interleaved as f64 / statistics.replies.max(1) as f64;
         if let Some(map) = self.filter.map() {
             status.epoch = Some(map.epoch);
@@ -245,10 +222,7 @@ impl Follower {
             status.rate_ppm = map.rate * 1e6;
             status.locked = status.samples >= LOCKED_SAMPLES && map.sigma_at(clock::now()) < LOCKED_SIGMA_NS;
         }
-        // Whoever reads the figures must never hold up the clock.
-        if let Ok(mut shown) = self.shown.try_lock() {
-            *shown = *status;
-        }
+        self.teller.show(status);
     }
 }
 

@@ -196,7 +196,7 @@ fn send(sender: &MulticastSender, origin: Ipv4Addr, kind: Kind, sdp: &str, group
     }
 }
 
-/// What somebody announces, if it is anything.
+/// What somebody announces, if it is anything; what is nothing is counted by the hub, which hears this group too.
 fn announced_session(packet: &[u8]) -> Option<Session> {
     let packet = Packet::parse(packet).ok().filter(|packet| packet.kind == Kind::Announcement)?;
     Session::parse(packet.sdp).ok()

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Kind, Packet, SapError};
-use crate::sdp::{self, SdpError, Session, SessionKey};
+use crate::sdp::{self, Origin, SdpError, Session, SessionKey};
 use crate::time::LocalTime;
 
 /// Sessions kept at most. A house has a dozen; the rest is room for strangers.
@@ -37,6 +37,13 @@ pub enum AnnouncementError {
     Full,
 }
 
+impl AnnouncementError {
+    /// It was no announcement. One of a film, or of an encoding that we don't play, is in order.
+    fn is_bogus(&self) -> bool {
+        !matches!(self, Self::Full | Self::Sdp(SdpError::NoAudio | SdpError::NoAddress | SdpError::Encoding(_)))
+    }
+}
+
 /// The sessions announced now.
 ///
 /// Memory is bounded whatever arrives. When it is full a new session takes the place of one that was announced only
@@ -46,6 +53,7 @@ pub struct Directory {
     entries: HashMap<SessionKey, Entry>,
     preferred: HashSet<String>,
     arrivals: u64,
+    bogus: u64,
 }
 
 #[derive(Debug)]
@@ -66,11 +74,14 @@ impl Directory {
 
     /// Takes in a packet that has arrived at `now`; returns what it changed, in this order.
     pub fn receive(&mut self, packet: &[u8], now: LocalTime) -> Result<Vec<Event>, AnnouncementError> {
-        let packet = Packet::parse(packet)?;
-        match packet.kind {
-            Kind::Announcement => self.announced(Session::parse(packet.sdp)?, now),
-            Kind::Deletion => Ok(self.deleted(packet.sdp).into_iter().collect()),
-        }
+        let taken = self.take(packet, now);
+        self.bogus += u64::from(taken.as_ref().is_err_and(AnnouncementError::is_bogus));
+        taken
+    }
+
+    /// Packets so far that were no announcements, nor deletions.
+    pub fn bogus(&self) -> u64 {
+        self.bogus
     }
 
     /// Forgets what was not announced for too long.
@@ -105,6 +116,14 @@ impl Directory {
         claims.max_by_key(|entry| entry.arrival).map(|entry| entry.session.clone())
     }
 
+    fn take(&mut self, packet: &[u8], now: LocalTime) -> Result<Vec<Event>, AnnouncementError> {
+        let packet = Packet::parse(packet)?;
+        match packet.kind {
+            Kind::Announcement => self.announced(Session::parse(packet.sdp)?, now),
+            Kind::Deletion => Ok(self.deleted(&sdp::origin(packet.sdp).ok_or(SdpError::NoOrigin)?)),
+        }
+    }
+
     fn announced(&mut self, session: Session, now: LocalTime) -> Result<Vec<Event>, AnnouncementError> {
         let key = session.origin.key();
         if let Some(entry) = self.entries.get_mut(&key) {
@@ -130,11 +149,11 @@ impl Directory {
         Ok(events)
     }
 
-    fn deleted(&mut self, sdp: &[u8]) -> Option<Event> {
-        let origin = sdp::origin(sdp)?;
+    fn deleted(&mut self, origin: &Origin) -> Vec<Event> {
         let key = origin.key();
-        let known = self.entries.get(&key)?.session.origin.version;
-        (origin.version >= known).then(|| self.entries.remove(&key))?.map(|entry| Event::Removed(entry.session))
+        let meant = self.entries.get(&key).is_some_and(|entry| origin.version >= entry.session.origin.version);
+        let entry = if meant { self.entries.remove(&key) } else { None };
+        entry.map(|entry| Event::Removed(entry.session)).into_iter().collect()
     }
 
     /// Whose place `newcomer` may take.

@@ -84,6 +84,20 @@ fn a_session_comes_changes_and_goes() {
 }
 
 #[test]
+fn what_is_no_announcement_is_counted() {
+    let mut directory = Directory::default();
+    let cut = |length: usize| announcement(SDP)[..length].to_vec();
+    for bytes in [vec![0xff; 64], cut(0), cut(20), cut(80), announcement("v=0\nrubbish\n"), deletion("v=0\n")] {
+        assert!(directory.receive(&bytes, at(0)).is_err(), "{bytes:?}");
+    }
+    assert_eq!(directory.bogus(), 6);
+    assert!(directory.receive(&announcement(&SDP.replace("L16", "opus")), at(0)).is_err(), "in order, but not for us");
+    assert!(directory.receive(&announcement(SDP), at(0)).is_ok());
+    assert_eq!(directory.receive(&deletion("o=- 9 9 IN IP4 10.77.0.9\n"), at(0)), Ok(vec![]), "of nothing we know");
+    assert_eq!(directory.bogus(), 6);
+}
+
+#[test]
 fn what_is_no_longer_announced_is_forgotten() {
     let mut directory = Directory::default();
     directory.receive(&announcement(&described(1, 1, "often")), at(0)).unwrap();

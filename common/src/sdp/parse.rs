@@ -23,6 +23,9 @@ pub enum SdpError {
     /// No `o=` line, which names the session.
     #[error("SDP: no origin")]
     NoOrigin,
+    /// No `m=` at all: it was cut off, or describes nothing.
+    #[error("SDP: no media")]
+    NoMedia,
     /// No `m=audio PORT RTP/AVP`.
     #[error("SDP: no audio over RTP")]
     NoAudio,
@@ -43,6 +46,9 @@ impl Session {
         // Names in Latin-1 are seen in the field; they come out with replacement characters instead of not at all.
         let text = String::from_utf8_lossy(bytes);
         let sdp = sdp_types::Session::parse(text.as_bytes()).map_err(|error| SdpError::Syntax(error.to_string()))?;
+        if sdp.medias.is_empty() {
+            return Err(SdpError::NoMedia);
+        }
         let media = sdp.medias.iter().find(|media| is_rtp_audio(media)).ok_or(SdpError::NoAudio)?;
         let attributes = Attributes { media, session: &sdp };
         let (payload_type, format) = encoding(media, &attributes)?;

@@ -185,6 +185,7 @@ fn says_why_not() {
     assert_eq!(with("L16/48000/2", "L16/48000/9"), SdpError::Encoding("L16/48000/9".into()));
     assert_eq!(with("c=IN IP4 239.77.0.1/16\n", ""), SdpError::NoAddress);
     assert_eq!(with("m=audio", "m=video"), SdpError::NoAudio);
+    assert_eq!(Session::parse(b"v=0\no=- 1 1 IN IP4 10.77.0.1\ns=x\n"), Err(SdpError::NoMedia));
     assert_eq!(with("o=- 3900000000 1 IN IP4 10.77.0.1\n", ""), SdpError::NoOrigin);
     assert!(matches!(with("v=0", "v=1"), SdpError::Syntax(_)));
     assert!(matches!(with("s=", &"s=x".repeat(2_000)), SdpError::TooLong(_)));

@@ -59,6 +59,8 @@ pub(super) enum Said {
     Again(usize, Way),
     /// Ask for delivery again: there is a token now.
     AskAgain,
+    /// Nothing: it was somebody else, or was cut off.
+    Nothing,
 }
 
 /// Parity of a stream's packets.
@@ -160,7 +162,7 @@ impl Mending {
             let (received, way) = own.or_else(group)?;
             // Whoever else sends here has nothing to say.
             if received.from.ip() != asked.ip() || received.from.port() != asked.port() || received.truncated {
-                continue;
+                return Some((Said::Nothing, received.stamp.at));
             }
             let bytes = &buffer[..received.len];
             let said = match bytes.get(1) {

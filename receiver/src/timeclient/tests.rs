@@ -1,8 +1,10 @@
 use super::*;
 use std::net::UdpSocket;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use unisono_common::clock::exchange::Server;
 use unisono_common::time::MediaTime;
+use unisono_host::stop::{self, StopHandle};
 
 const OFFSET_NS: i64 = 1_790_000_000_000_000_000;
 
@@ -86,4 +88,20 @@ fn a_server_that_is_not_there_is_waited_for_and_left_at_once() {
     let before = clock::now();
     drop(client);
     assert!(clock::now() - before < 5_000_000_000);
+}
+
+#[test]
+fn what_is_no_reply_is_counted_and_dropped() {
+    let [server, stranger] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let client = follow(server.local_addr().unwrap());
+    let mut request = [0; 100];
+    let (_, from) = server.recv_from(&mut request).unwrap();
+    let garbage: [&[u8]; 3] = [&[], &[0xff; 48], &[0x24; 500]];
+    for garbage in garbage {
+        server.send_to(garbage, from).unwrap();
+        stranger.send_to(garbage, from).unwrap();
+    }
+    assert!(wait_until(|| client.status().bogus == 6), "{:?}", client.status());
+    assert_eq!((client.status().samples, client.reader().read()), (0, None));
 }

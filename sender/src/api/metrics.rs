@@ -11,9 +11,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use unisono_common::clock::ptp::Lock;
 use unisono_common::control::Health;
 
 use super::Api;
+use crate::hub::catalogue::Bogus;
 use crate::hub::view::{HouseView, RoomView, Whereabouts};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,6 +39,7 @@ enum Fate {
     late,
     repaired,
     duplicate,
+    bogus,
 }
 
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -44,7 +47,7 @@ type FloatGauge = Gauge<f64, AtomicU64>;
 /// `/metrics`.
 pub async fn scrape(State(api): State<Api>) -> Response {
     let mut text = String::new();
-    let registry = registry(&api.hub.view());
+    let registry = registry(&api.hub.view(), api.hub.catalogue().bogus());
     if encode(&mut text, &registry).is_err() {
         text.clear();
     }
@@ -52,8 +55,9 @@ pub async fn scrape(State(api): State<Api>) -> Response {
 }
 
 /// Made anew for each scrape: the figures are the rooms', and live in their reports.
-fn registry(house: &HouseView) -> Registry {
+fn registry(house: &HouseView, bogus: Bogus) -> Registry {
     let mut registry = Registry::with_prefix("unisono");
+    own(&mut registry, bogus);
     rooms(&mut registry, &house.rooms);
     packets(&mut registry, &house.rooms);
     let spread = Family::<Of, FloatGauge>::default();
@@ -74,6 +78,19 @@ fn registry(house: &HouseView) -> Registry {
     registry
 }
 
+/// What came to the sender itself.
+fn own(registry: &mut Registry, bogus: Bogus) {
+    let counters = [
+        ("clock_server_bogus", "Packets to the clock's server that were no requests", bogus.requests),
+        ("announcements_bogus", "Packets that were no announcements where streams are announced", bogus.announcements),
+    ];
+    for (name, help, count) in counters {
+        let counter: Counter = Counter::default();
+        counter.inner().store(count, Ordering::Relaxed);
+        registry.register(name, help, counter);
+    }
+}
+
 fn rooms(registry: &mut Registry, rooms: &[RoomView]) {
     let up = Family::<Of, Gauge>::default();
     registry.register("room_up", "Whether the room is linked to the hub", up.clone());
@@ -81,10 +98,13 @@ fn rooms(registry: &mut Registry, rooms: &[RoomView]) {
         up.get_or_create(&of(room)).set(i64::from(room.presence == Whereabouts::Here));
     }
     type Reading = fn(&Health) -> Option<f64>;
-    let gauges: [(&str, &str, Reading); 6] = [
+    let gauges: [(&str, &str, Reading); 7] = [
         ("room_offset_microseconds", "How late the DAC is against the shared clock", |h| h.offset_us),
         ("room_clock_sigma_microseconds", "Deviation of the clock's estimate", |h| h.clock_sigma_us),
         ("room_clock_rtt_microseconds", "Round trip of the clock exchange", |h| h.rtt_us),
+        ("room_ptp_locked", "1: a PTP grandmaster is followed; 0: it is not heard", |h| {
+            h.ptp.map(|lock| f64::from(lock == Lock::Locked))
+        }),
         ("room_card_ppm", "How fast the card runs against the clock", |h| h.card_ppm),
         ("room_buffer_milliseconds", "Audio held between network and DAC", |h| h.buffer_ms),
         ("room_loss_ratio", "Share of packets lost in the last minute", |h| Some(h.loss_ratio)),
@@ -96,7 +116,8 @@ fn rooms(registry: &mut Registry, rooms: &[RoomView]) {
             family.get_or_create(&of(room)).set(value);
         }
     }
-    let counters: [(&str, &str, fn(&Health) -> u64); 4] = [
+    type Count = fn(&Health) -> u64;
+    let counters: [(&str, &str, Count); 4] = [
         ("room_xruns", "Times that the card ran dry", |h| h.xruns),
         ("room_reanchors", "Times that playing was put back in place by a jump", |h| h.reanchors),
         ("room_laps", "Times that the buffer was overrun", |h| h.laps),
@@ -126,6 +147,7 @@ fn packets(registry: &mut Registry, rooms: &[RoomView]) {
             (Fate::late, health.packets_late),
             (Fate::repaired, health.packets_repaired),
             (Fate::duplicate, health.packets_duplicate),
+            (Fate::bogus, health.packets_bogus),
         ];
         for (fate, count) in fates {
             let Of { id, name } = of(room);

@@ -77,6 +77,15 @@ pub struct Playback {
     pub queue: Option<QueueState>,
 }
 
+/// Packets that came to this sender and were no such, since it started; all were dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bogus {
+    /// To its clock's server, but no requests.
+    pub requests: u64,
+    /// Where streams are announced, but no announcements.
+    pub announcements: u64,
+}
+
 /// What a source can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]
@@ -148,6 +157,10 @@ pub trait Catalogue: Send + Sync + 'static {
     /// A stream as a file without end.
     fn listen(&self, id: &str, _container: Container) -> Result<Listening, ListenError> {
         Err(ListenError::NoStream(id.to_owned()))
+    }
+    /// What came in that was nothing.
+    fn bogus(&self) -> Bogus {
+        Bogus::default()
     }
     /// Whether an address is one of this host's.
     fn is_own_address(&self, _address: IpAddr) -> bool {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use unisono_common::sap::{self, Directory};
@@ -25,11 +25,26 @@ pub(super) struct Ear {
 
 /// What is announced now; clones show the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sessions(Arc<Mutex<Vec<Arc<Session>>>>);
+pub(super) struct Sessions(Arc<Mutex<Heard>>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    sessions: Vec<Arc<Session>>,
+    bogus: u64,
+}
 
 impl Sessions {
     pub(super) fn now(&self) -> Vec<Arc<Session>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.heard().sessions.clone()
+    }
+
+    /// Packets so far that were no announcements.
+    pub(super) fn bogus(&self) -> u64 {
+        self.heard().bogus
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,10 +91,10 @@ fn listen(mut sockets: Vec<MulticastReceiver>, stop: &StopSignal, told: &Session
         for socket in &mut sockets {
             for _ in 0..AT_ONCE {
                 let Ok(Some(received)) = socket.receive(&mut buffer) else { break };
-                // What is no announcement is none of ours.
+                // What is no announcement is counted there, and none of ours.
                 let _ = directory.receive(&buffer[..received.len], clock::now());
             }
         }
-        *told.0.lock().unwrap_or_else(PoisonError::into_inner) = directory.steadiest(SHOWN);
+        *told.heard() = Heard { sessions: directory.steadiest(SHOWN), bogus: directory.bogus() };
     }
 }

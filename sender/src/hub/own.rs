@@ -10,15 +10,17 @@ use unisono_common::sdp::{self, Session};
 use unisono_host::clock;
 use unisono_host::interface::Interface;
 
-use super::catalogue::{Action, ActionError, Catalogue, Origin, Playback, StreamFacts};
+use super::catalogue::{Action, ActionError, Bogus, Catalogue, Origin, Playback, StreamFacts};
 use super::heard::Sessions;
 use crate::library::{Cover, Key, Library};
 use crate::listen::{Container, ListenError, Listeners, Listening};
 use crate::live::relay::can_be_followed;
 use crate::live::{Applied, Live, ReloadError};
 use crate::paging::{Page, PageError, PageRequest};
+use crate::service::Service;
 use crate::source;
 use crate::streams::{OnAir, Stream, Streams};
+use crate::timeserver::TimeServer;
 
 /// Streams of this sender and of others.
 pub(super) struct Shelf {
@@ -27,12 +29,15 @@ pub(super) struct Shelf {
     heard: Sessions,
     library: Library,
     listeners: Listeners,
+    time_server: Arc<TimeServer>,
     host: String,
 }
 
 impl Shelf {
-    pub(super) fn new(live: Live, library: Library, heard: Sessions, listeners: Listeners, host: String) -> Self {
-        Shelf { streams: live.streams(), live, heard, library, listeners, host }
+    pub(super) fn new(service: &Service, heard: Sessions, listeners: Listeners, host: String) -> Self {
+        let (live, library) = (service.live.clone(), service.library.clone());
+        let time_server = Arc::clone(&service.time_server);
+        Shelf { streams: live.streams(), live, heard, library, listeners, time_server, host }
     }
 
     /// The stream of this id, or the one that is heard in it when it is a mix.
@@ -185,6 +190,10 @@ impl Catalogue for Shelf {
         let stream = self.streams().into_iter().find(|stream| stream.id == id);
         let session = stream.and_then(|stream| Session::parse(stream.sdp.as_bytes()).ok());
         self.listeners.open(&session.ok_or_else(|| ListenError::NoStream(id.to_owned()))?, container)
+    }
+
+    fn bogus(&self) -> Bogus {
+        Bogus { requests: self.time_server.statistics().bogus, announcements: self.heard.bogus() }
     }
 
     fn is_own_address(&self, address: IpAddr) -> bool {

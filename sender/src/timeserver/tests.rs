@@ -19,6 +19,7 @@ fn a_plain_ntp_client_gets_media_time() {
     request[0] = 0xe3; // as GStreamer asks
     request[40..48].copy_from_slice(b"anything");
     let before = clock.now();
+    socket.send_to(&[0xff; 48], server.local_addr()).unwrap();
     socket.send_to(&request, server.local_addr()).unwrap();
     let mut reply = [0; 100];
     let (length, from) = socket.recv_from(&mut reply).unwrap();
@@ -32,6 +33,12 @@ fn a_plain_ntp_client_gets_media_time() {
     let answered = MediaTime::from_ntp(reply.transmit, before);
     assert!(reached - before > -1_000_000 && answered - reached >= 0 && after - answered > -1_000_000);
     assert_eq!(server.statistics().clients, 0);
+    let counted = || (server.statistics().bogus, server.statistics().replies) == (1, 1);
+    let waited = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        counted()
+    });
+    assert!(waited, "{:?}", server.statistics());
 }
 
 #[test]

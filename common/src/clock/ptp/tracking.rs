@@ -1,12 +1,16 @@
 //! What of a domain's clock is known, through silence and changes of its grandmaster.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::{ClockMap, Filter};
 use crate::time::LocalTime;
 
 use super::{ClockIdentity, Measured};
 
 /// How a PTP clock is followed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lock {
     /// No grandmaster is heard.
     #[default]
@@ -23,16 +27,6 @@ impl Lock {
     /// Streams may be sent and played by it.
     pub fn is_good(self) -> bool {
         matches!(self, Lock::Locked | Lock::Holdover)
-    }
-
-    /// As one word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Lock::Searching => "searching",
-            Lock::Learning => "learning",
-            Lock::Locked => "locked",
-            Lock::Holdover => "holdover",
-        }
     }
 }
 
