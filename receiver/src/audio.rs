@@ -209,6 +209,8 @@ impl Worker {
         if self.device.is_none() {
             self.device = Some(output::pick(&self.config, true)?);
         }
+        // Those for an earlier card; cpal plays as soon as it is open.
+        self.forget_orders();
         let Some(device) = &self.device else { return Ok(()) };
         if let OutputDevice::Cpal(name) = device {
             let Some(link) = self.link.take() else { return Ok(()) };

@@ -139,15 +139,16 @@ struct Runner {
 impl Runner {
     /// Pause after the first failed attempt; doubles up to [`Runner::LONGEST_PAUSE`].
     const FIRST_PAUSE: Duration = Duration::from_millis(200);
-    /// Rooms appear within two seconds of their hub.
-    const LONGEST_PAUSE: Duration = Duration::from_millis(1_600);
+    /// Rooms appear within two seconds of their hub: an attempt that began just before it came has failed after
+    /// [`link::DIAL_PATIENCE`] or [`seek::PATIENCE`], and the next one succeeds at once.
+    const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
     fn run(mut self) {
-        let Some(keys) = self.keys() else { return };
+        let Some(mut keys) = self.keys() else { return };
         let mut pause = Self::FIRST_PAUSE;
         let mut choice = seek::Choice::default();
         while !self.stopped() {
-            match self.find_and_serve(&keys, &mut choice) {
+            match self.find_and_serve(&mut keys, &mut choice) {
                 // The link was up: its hub restarts, most likely, so try again soon.
                 Ok(()) => pause = Self::FIRST_PAUSE,
                 Err(error) => {
@@ -169,8 +170,8 @@ impl Runner {
         }
     }
 
-    /// One attempt. `Ok` when a hub had answered `Hello`, even if the link broke later.
-    fn find_and_serve(&mut self, keys: &Keys, choice: &mut seek::Choice) -> Result<(), link::LinkError> {
+    /// One attempt. `Ok` when a hub had answered `Hello`, even if the link broke later. A new id comes with new `keys`.
+    fn find_and_serve(&mut self, keys: &mut Keys, choice: &mut seek::Choice) -> Result<(), link::LinkError> {
         choice.trusted = kept::trusted(&self.settings.state_dir);
         let address = seek::seek(&self.settings, choice, &self.stop)?;
         let mut link = link::Link::dial(&address, keys, choice.trusted.as_deref())?;
@@ -179,8 +180,11 @@ impl Runner {
             link::End::BeforeWelcome(error) => return Err(error),
             link::End::Stopped => return Ok(()),
             link::End::Cloned => {
-                tracing::warn!("another room has this room's id: this card is a copy, and takes a new id");
+                tracing::warn!("another room has this room's id: this card is a copy, and takes a new id and key");
                 self.identity.renew(&self.settings.state_dir);
+                if let Some(renewed) = self.keys() {
+                    *keys = renewed;
+                }
                 "this room takes a new id".to_owned()
             }
             link::End::Broken(error) => error.to_string(),
@@ -193,7 +197,7 @@ impl Runner {
 
     /// The room's key pair; one for this run alone where none can be kept.
     fn keys(&self) -> Option<Keys> {
-        Keys::load_or_create(&self.settings.state_dir.join("room.key"))
+        Keys::load_or_create(&self.settings.state_dir.join(identity::KEY_FILE))
             .or_else(|error| {
                 tracing::warn!(%error, "this room's key cannot be kept: the hub will take it for another at the next start");
                 Keys::generate()
@@ -224,12 +228,17 @@ impl Runner {
 
     fn sleep(&self, pause: Duration) {
         let step = Duration::from_millis(50);
-        let mut left = pause;
+        let mut left = varied(pause, unisono_host::random::number());
         while !left.is_zero() && !self.stopped() {
             std::thread::sleep(left.min(step));
             left = left.saturating_sub(step);
         }
     }
+}
+
+/// `pause`, or up to a quarter less: a house's rooms, which lose their hub together, don't come back to it all at once.
+fn varied(pause: Duration, random: u64) -> Duration {
+    pause - pause / 4 * (random % 256) as u32 / 256
 }
 
 #[cfg(test)]

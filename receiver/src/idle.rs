@@ -60,6 +60,11 @@ impl Idleness {
         }
         Some(if idle { Change::Idles } else { Change::Plays })
     }
+
+    /// Whether it has come to idle; changes with what [`note`](Self::note) gives.
+    pub fn idles(&self) -> bool {
+        self.idle == Some(true)
+    }
 }
 
 /// Runs the commands of the configuration, one after the other, on a thread of its own.

@@ -7,6 +7,7 @@
 
 use unisono_common::format::Format;
 use unisono_common::pcm;
+use unisono_host::realtime::prefault;
 
 use crate::conceal::Concealment;
 
@@ -70,9 +71,12 @@ impl JitterBuffer {
     /// A ring for at least `frames` frames ahead of the reading position.
     pub fn new(format: Format, frames: usize) -> Self {
         let capacity = (frames + 2 * HISTORY as usize).next_power_of_two();
+        let mut samples = vec![0.0; capacity * usize::from(format.channels)];
+        // Its pages are faulted in here, not one by one in the audio thread.
+        prefault(&mut samples);
         Self {
             format,
-            samples: vec![0.0; capacity * usize::from(format.channels)],
+            samples,
             present: vec![0; capacity / 64],
             capacity: capacity as i64,
             floor: 0,

@@ -92,7 +92,7 @@ fn run(Run { config, file, report, wait }: &Run) -> anyhow::Result<ExitCode> {
         Err(error) => return Ok(wrong(&error)),
     };
     let hooks = Hooks::new(&config.idle, config.room.as_deref().unwrap_or_default()).context("hooks")?;
-    let status = Arc::new(Mutex::new(Status::default()));
+    let status = Arc::new(Mutex::new(Status::new(discovery.bogus())));
     follow_hub(config, &interface, state.path(), &status, events)?;
     tell(&status, *report)?;
     supervisor::ready("looking for something to play");

@@ -58,6 +58,17 @@ impl Gain {
         self.target = gain.clamp(0.0, 1.0);
     }
 
+    /// Is there at once, without a ramp: for when nothing sounds.
+    pub fn arrive(&mut self) {
+        self.now = self.target;
+    }
+
+    /// The gain of the next frame.
+    fn advance(&mut self) -> f32 {
+        self.now += (self.target - self.now).clamp(-self.step, self.step);
+        self.now
+    }
+
     /// Applies it to interleaved frames. Exactly one leaves them as they are, bit for bit.
     pub fn apply(&mut self, frames: &mut [f32], channels: usize) {
         if self.now == self.target {
@@ -67,8 +78,8 @@ impl Gain {
             return;
         }
         for frame in frames.chunks_exact_mut(channels) {
-            self.now += (self.target - self.now).clamp(-self.step, self.step);
-            frame.iter_mut().for_each(|sample| *sample *= self.now);
+            let gain = self.advance();
+            frame.iter_mut().for_each(|sample| *sample *= gain);
         }
     }
 }
@@ -133,6 +144,11 @@ impl Tail {
         self.at = self.frames.len();
     }
 
+    /// Whether nothing of it is left.
+    pub fn is_over(&self) -> bool {
+        self.at >= self.frames.len()
+    }
+
     /// Adds what is left of it to `out`.
     pub fn mix_into(&mut self, out: &mut [f32]) {
         let left = &self.frames[self.at..];
@@ -176,6 +192,8 @@ pub struct Chirp {
     rate: f32,
     /// The frame that goes out next; `None` when it is over.
     at: Option<u32>,
+    /// Amplitude that nothing may exceed.
+    most: Gain,
 }
 
 impl Chirp {
@@ -186,7 +204,16 @@ impl Chirp {
 
     /// Silent until it begins, for a device of this rate.
     pub fn new(rate: u32) -> Self {
-        Self { rate: rate as f32, at: None }
+        Self { rate: rate as f32, at: None, most: Gain::new(1.0, rate) }
+    }
+
+    /// Amplitude that it never exceeds from now on, and together with what it is mixed into does not if that alone
+    /// doesn't. Ramps.
+    pub fn set_most(&mut self, most: f32) {
+        self.most.set(most);
+        if self.at.is_none() {
+            self.most.arrive();
+        }
     }
 
     /// Begins.
@@ -201,12 +228,17 @@ impl Chirp {
             let time = at as f32 / self.rate;
             let Some(frequency) = Self::NOTES.get((time / Self::NOTE_S) as usize) else {
                 self.at = None;
+                self.most.arrive();
                 return;
             };
             let into = time % Self::NOTE_S / Self::NOTE_S;
-            let envelope = (std::f32::consts::PI * into.sqrt()).sin() * Self::LEVEL;
-            let sample = envelope * (std::f32::consts::TAU * (frequency * time).fract()).sin();
-            frame.iter_mut().take(2).for_each(|out| *out += sample);
+            let shape = (std::f32::consts::PI * into.sqrt()).sin().max(0.0);
+            let most = self.most.advance();
+            let level = most.min(Self::LEVEL);
+            let sample = shape * level * (std::f32::consts::TAU * (frequency * time).fract()).sin();
+            // What plays makes room, so that the sum stays where it may be.
+            let rest = if most > level { 1.0 - shape * level / most } else { 1.0 - shape };
+            frame.iter_mut().take(2).for_each(|out| *out = *out * rest + sample);
             self.at = Some(at + 1);
         }
     }

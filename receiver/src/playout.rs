@@ -87,7 +87,15 @@ pub struct Playout {
 }
 
 impl Playout {
-    /// For a device of this rate and channel count, in chunks of at most `max_chunk` frames.
+    /// For a device of this rate and channel count, in chunks of at most `max_chunk` frames. Silent, chirps too, until
+    /// it is told a volume: no card begins louder than its room may be.
+    pub fn silent(rate: u32, channels: usize, max_chunk: usize) -> Self {
+        let mut playout = Self::new(rate, channels, max_chunk);
+        playout.set_volume(0.0, 0.0);
+        playout
+    }
+
+    /// The same at full volume: for simulations, which nobody hears.
     pub fn new(rate: u32, channels: usize, max_chunk: usize) -> Self {
         Self {
             rate,
@@ -124,9 +132,15 @@ impl Playout {
         self.extra_ns = ns;
     }
 
-    /// Volume, as a linear factor; ramps.
-    pub fn set_gain(&mut self, gain: f32) {
-        self.gain.set(gain);
+    /// Volume, as a linear factor, and the amplitude that nothing exceeds, neither music nor a chirp. Ramps while
+    /// something sounds; what is told before that holds from the first frame on.
+    pub fn set_volume(&mut self, gain: f32, most: f32) {
+        self.chirp.set_most(most);
+        self.gain.set(gain.min(most));
+        let sounds = self.current.as_ref().is_some_and(|session| session.is_anchored());
+        if !sounds && self.tail.is_over() {
+            self.gain.arrive();
+        }
     }
 
     /// Which channel of the content goes where.
@@ -134,7 +148,7 @@ impl Playout {
         self.mode = mode;
     }
 
-    /// Sounds "this is me", whatever the volume.
+    /// Sounds "this is me", whatever the volume, but no louder than the room may be.
     pub fn chirp(&mut self) {
         self.chirp.begin();
     }

@@ -4,17 +4,15 @@
 //! (joining groups, making resamplers, dropping them) is done here and not on the audio thread.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rtrb::RingBuffer;
-use unisono_common::config::receiver::{Delivery, Quality, ReceiverConfig};
-use unisono_common::control::{Announced, Channels, Orders};
-use unisono_common::sdp::{self, ReferenceClock};
-use unisono_common::time::{LocalTime, direct_offset_ntp};
+use unisono_common::config::receiver::{Delivery, HubConfig, Quality, ReceiverConfig};
+use unisono_common::control::{Channels, Orders, SILENCE_DB};
+use unisono_common::sdp;
+use unisono_common::time::LocalTime;
 use unisono_host::clock;
 use unisono_host::interface::Interface;
 use unisono_host::state::StateDir;
@@ -25,27 +23,28 @@ use crate::delivery::DEFAULT_SHARE;
 use crate::discover::Sessions;
 use crate::follow::{Clock, Followed, Gate};
 use crate::hub;
-use crate::idle::{Change, Hooks, Idleness};
-use crate::intake::{Address, Intake, Schedule};
+use crate::idle::{Hooks, Idleness};
+use crate::intake::Intake;
 use crate::mix::ChannelMode;
 use crate::output::Shape;
 use crate::output::drive::Command;
 use crate::session::{Session, SessionConfig};
 use crate::status::{Status, Tuned};
-use crate::timeclient::ClockReader;
 use crate::volume::Volume;
 use crate::wake::Waker;
 
 use self::appliances::Appliances;
+use self::identifying::Identifying;
+use self::standby::Watched;
+use self::streams::{
+    DEFAULT_DELAY_MS, address, can_follow, described, moves_along, schedule, taken_after, timestamp_offset,
+};
 
 /// Packets that may wait for the audio thread: more than the longest playout delay brings.
 const QUEUE: usize = 512;
 
 /// Real-time priority of clock threads.
 const CLOCK_PRIORITY: u8 = 50;
-
-/// Playout delay of streams that name none: those of strangers.
-const DEFAULT_DELAY_MS: u32 = 250;
 
 /// How often telemetry is looked at when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
@@ -63,7 +62,10 @@ const REMEMBERED_NS: i64 = 45_000_000_000;
 const MAX_CHUNK: usize = 1_920;
 
 mod appliances;
+mod identifying;
 mod reload;
+mod standby;
+mod streams;
 
 /// What the room waits for.
 pub enum Event {
@@ -101,6 +103,8 @@ pub struct Room {
     wanted: Wanted,
     /// What a card that is opened is told first: amplitude and channels.
     gain: f32,
+    /// Amplitude that the hub's orders allow at most.
+    most: f32,
     volume: Volume,
     channels: ChannelMode,
     trim_us: i64,
@@ -115,6 +119,7 @@ pub struct Room {
     idleness: Idleness,
     hooks: Hooks,
     appliances: Appliances,
+    identifying: Identifying,
     release_card: bool,
     /// What the card was before it was let go of.
     released: Option<Shape>,
@@ -145,15 +150,9 @@ struct Playing {
     clock: Arc<dyn Followed>,
 }
 
-/// A stream that is listened to for its first sound, and its clock, so that both are at hand then.
-struct Watched {
-    description: Arc<sdp::Session>,
-    intake: Intake,
-    clock: Arc<dyn Followed>,
-}
-
 impl Room {
-    /// A room whose card is in the hands of `audio`, and which remembers in `state` what it played.
+    /// A room whose card is in the hands of `audio`, and which remembers in `state` what it played, and what its hub
+    /// ordered last.
     pub fn new(
         config: &ReceiverConfig,
         interface: Interface,
@@ -165,7 +164,7 @@ impl Room {
         // What can't be read is as good as forgotten.
         let text = state.read(REMEMBERED).ok().flatten();
         let remembered = text.and_then(|text| sdp::Session::parse(text.as_bytes()).ok()).map(Arc::new);
-        Self {
+        let mut room = Self {
             config: config.clone(),
             interface,
             audio,
@@ -179,6 +178,7 @@ impl Room {
             began: clock::now(),
             wanted: config.stream.clone().map_or(Wanted::Anything, Wanted::Stream),
             gain: config.volume_db.map_or(1.0, |db| linear(db as f32)),
+            most: 1.0,
             volume: Volume::new(&config.output),
             channels: ChannelMode::default(),
             trim_us: i64::from(config.trim_us),
@@ -191,13 +191,21 @@ impl Room {
             idleness: Idleness::new(config.idle.after_s),
             hooks,
             appliances: Appliances::new(config, clock::now()),
+            identifying: Identifying::default(),
             release_card: config.idle.release_card,
             released: None,
             watched: None,
             looked: clock::now(),
             watchdog: Watchdog::of_this_process(clock::now()),
             status,
+        };
+        // The link gives these out too, but maybe after the card opens, which must not begin louder than they say.
+        if config.hub != HubConfig::None
+            && let Some(orders) = hub::kept::load(room.state.path())
+        {
+            room.obey(orders);
         }
+        room
     }
 
     /// Runs until [`Event::Quit`].
@@ -226,7 +234,7 @@ impl Room {
                 self.tuned.clear();
                 self.shape = Some(shape);
                 self.card_missed = false;
-                // A card that comes back knows nothing, and must not begin at full volume.
+                // A card that was opened knows nothing, and is silent until it is told.
                 self.set_sound();
                 self.set_delay();
             }
@@ -255,7 +263,7 @@ impl Room {
                 // What was ordered with a description of its own stays known, whether it is on the list or not.
                 self.told = ordered.into_iter().chain(streams.iter().filter_map(described)).collect();
             }
-            hub::Event::Identify => self.audio.order(Command::Chirp),
+            hub::Event::Identify => self.identifying.ask(clock::now()),
             hub::Event::Connected { hub, address } => tracing::info!("hub \"{hub}\" at {address} has this room"),
             hub::Event::Waiting { hub, code } => {
                 tracing::info!("hub \"{hub}\" knows of this room; let it in there, its code is {code}");
@@ -277,6 +285,7 @@ impl Room {
             self.wanted = wanted;
         }
         self.gain = orders.gain_db().map_or(0.0, linear);
+        self.most = if orders.max_db > SILENCE_DB { linear(orders.max_db) } else { 0.0 };
         self.channels = match orders.channels {
             Channels::Stereo => ChannelMode::Stereo,
             Channels::Left => ChannelMode::Left,
@@ -290,8 +299,13 @@ impl Room {
     }
 
     fn set_sound(&mut self) {
-        let gain = self.volume.turn(if self.appliances.hears { self.gain } else { 0.0 });
-        self.audio.order(Command::Gain(gain));
+        // A card that is not there is told when it opens; meanwhile it is somebody else's, and so is its mixer.
+        if self.shape.is_none() {
+            return;
+        }
+        let gain = if self.appliances.hears { self.gain } else { 0.0 };
+        let (gain, most) = self.volume.turn(gain, self.most);
+        self.audio.order(Command::Volume { gain, most });
         self.audio.order(Command::Channels(self.channels));
     }
 
@@ -405,50 +419,6 @@ impl Room {
         Ok(clock)
     }
 
-    /// Tells whoever wants to know that there is something to play, or nothing; and lets go of the card, or takes it
-    /// back.
-    fn note_sound(&mut self, now: LocalTime) {
-        let heard = match &self.watched {
-            Some(watched) => watched.intake.counts().sound,
-            None => self.tuned.last().and_then(|playing| playing.intake.counts().sound),
-        };
-        let Some(change) = self.idleness.note(heard.filter(|_| self.gain > 0.0), now) else { return };
-        self.hooks.run(change);
-        self.appliances.switch(change, now);
-        match change {
-            Change::Idles if self.release_card && self.shape.is_some() => {
-                tracing::info!("nothing to play: the card is let go of");
-                self.audio.release();
-                self.released = self.shape.take();
-                self.tuned.clear();
-                self.watch();
-            }
-            Change::Plays if self.released.is_some() => {
-                self.released = None;
-                self.audio.take_back();
-            }
-            _ => {}
-        }
-    }
-
-    /// Listens to what is wanted while the card is let go of.
-    fn watch(&mut self) {
-        let wanted = self.find();
-        if self.watched.as_ref().map(|watched| &watched.description) == wanted.as_ref() {
-            return;
-        }
-        self.watched = None;
-        let Some(description) = wanted else { return };
-        // Its packets are counted and left: nobody takes them.
-        let (producer, _) = RingBuffer::new(1);
-        let Ok(clock) = self.clock(&description) else { return };
-        let address = address(&description, self.delivery, self.unicast_above_loss);
-        let schedule = schedule(&description, clock.reader(), taken_after(&description));
-        if let Ok(intake) = Intake::spawn(&address, &self.interface, schedule, producer) {
-            self.watched = Some(Watched { description, intake, clock });
-        }
-    }
-
     fn make(&mut self, description: &Arc<sdp::Session>) -> anyhow::Result<(Playing, Box<Session>)> {
         let Some(shape) = self.shape.clone() else { anyhow::bail!("the sound card is not there") };
         let clock = self.clock(description)?;
@@ -500,6 +470,9 @@ impl Room {
         }
         self.note_sound(now);
         self.tend_appliances(now);
+        if self.identifying.is_due(self.shape.is_some() && self.appliances.hears, now) {
+            self.audio.order(Command::Chirp);
+        }
         let tuned = &self.tuned;
         let tuned = tuned.last().map(|playing| Tuned {
             description: Arc::clone(&playing.description),
@@ -514,71 +487,6 @@ impl Room {
 
     fn lock_status<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
         change(&mut self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-}
-
-/// Where a stream's packets are found, and how they are to come.
-fn address(description: &sdp::Session, delivery: Delivery, unicast_above_loss: f64) -> Address {
-    Address {
-        group: SocketAddr::new(description.address, description.port),
-        source: description.source,
-        payload_type: description.payload_type,
-        depth: description.format.depth,
-        // When a packet is due is only known of streams whose packets are all of one length.
-        repair: description.repair.filter(|_| description.packet_frames.is_some()),
-        fec: description.fec,
-        delivery,
-        unicast_above_loss,
-    }
-}
-
-/// When a stream's packets must be here: so long after their timestamps.
-fn schedule(description: &sdp::Session, clock: ClockReader, taken_after_ns: Arc<AtomicI64>) -> Schedule {
-    Schedule {
-        clock,
-        taken_after_ns,
-        rate: description.format.rate,
-        packet_frames: description.packet_frames.unwrap_or(1),
-        timestamp_offset: timestamp_offset(description),
-    }
-}
-
-/// Whether a stream that plays is the same as before but for its playout delay, which its buffer has room for.
-fn moves_along(playing: &sdp::Session, now: &sdp::Session) -> bool {
-    let longest_ns = |session: &sdp::Session| session.playout_delay(DEFAULT_DELAY_MS).longest_ns();
-    now.is_but_for_delay(playing) && longest_ns(now) <= 2 * longest_ns(playing)
-}
-
-/// How long after its timestamp a frame is taken: a guess until playout knows.
-fn taken_after(description: &sdp::Session) -> Arc<AtomicI64> {
-    Arc::new(AtomicI64::new(description.playout_delay(DEFAULT_DELAY_MS).shortest_ns() * 2 / 3))
-}
-
-/// What the stream's RTP timestamps are ahead of ours.
-fn timestamp_offset(description: &sdp::Session) -> u32 {
-    let epoch = match description.reference_clock {
-        // Its epoch is that of our media time.
-        Some(ReferenceClock::Ptp(_)) => 0,
-        _ => direct_offset_ntp(description.format.rate),
-    };
-    description.direct_offset.map_or(0, |offset| offset.wrapping_sub(epoch))
-}
-
-fn can_follow(session: &sdp::Session) -> bool {
-    Clock::of(session).is_some()
-}
-
-fn described(announced: &Announced) -> Option<(String, Arc<sdp::Session>)> {
-    if announced.sdp.is_empty() {
-        // A stream that the hub knows of and that is not there now.
-        return None;
-    }
-    match sdp::Session::parse(announced.sdp.as_bytes()) {
-        Ok(session) => Some((announced.id.clone(), Arc::new(session))),
-        Err(error) => {
-            tracing::warn!("the hub describes stream \"{}\" in a way that can't be read: {error}", announced.id);
-            None
-        }
     }
 }
 

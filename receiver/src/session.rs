@@ -366,7 +366,7 @@ impl Spare {
 fn allowed_sigma_ns(waited_ns: i64, wanted_ns: f64) -> f64 {
     match waited_ns {
         ..400_000_000 => wanted_ns,
-        ..1_000_000_000 => 100_000.0,
+        400_000_000..1_000_000_000 => 100_000.0,
         _ => 500_000.0,
     }
 }

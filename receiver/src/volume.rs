@@ -24,20 +24,22 @@ impl Volume {
         Volume { most: amplitude(config.max_volume_db.unwrap_or(0.0) as f32), mixer, said: false }
     }
 
-    /// Makes the room sound at this amplitude, if it may; gives what is left to do in software. Silence is left to software
-    /// altogether, which ramps.
-    pub fn turn(&mut self, gain: f32) -> f32 {
-        let gain = gain.min(self.most);
-        let Some((control, element)) = self.mixer.as_ref().filter(|_| gain > 0.0) else { return gain };
+    /// Makes the room sound at this amplitude, if it may: it never exceeds `most`, nor what is configured. Gives what is
+    /// left to do in software, of the amplitude and of what nothing exceeds. Silence is left to software altogether,
+    /// which ramps.
+    pub fn turn(&mut self, gain: f32, most: f32) -> (f32, f32) {
+        let most = most.min(self.most);
+        let gain = gain.min(most);
+        let Some((control, element)) = self.mixer.as_ref().filter(|_| gain > 0.0) else { return (gain, most) };
         match turn_mixer(control, element, decibels(gain)) {
-            Ok(taken_db) => rest(gain, taken_db),
+            Ok(taken_db) => (rest(gain, taken_db), rest(most, taken_db)),
             Err(reason) => {
                 if !std::mem::replace(&mut self.said, true) {
                     tracing::warn!(
                         "mixer \"{element}\" of {control} can't be used: {reason}; volume is done in software"
                     );
                 }
-                gain
+                (gain, most)
             }
         }
     }
@@ -100,11 +102,14 @@ mod tests {
 
     #[test]
     fn nothing_is_louder_than_the_limit() {
+        // As configured: what holds for a room that nobody has given orders.
         let mut volume = Volume::new(&config(None, Some(-20.0)));
-        assert!((volume.turn(1.0) - 0.1).abs() < 1e-6);
-        assert_eq!(volume.turn(0.05), 0.05);
-        assert_eq!(volume.turn(0.0), 0.0);
-        assert_eq!(Volume::new(&config(None, None)).turn(1.0), 1.0);
+        let (gain, most) = volume.turn(1.0, 1.0);
+        assert!((gain - 0.1).abs() < 1e-6 && gain == most);
+        assert_eq!(volume.turn(0.05, 1.0), (0.05, most));
+        assert_eq!(volume.turn(0.0, 1.0), (0.0, most));
+        assert_eq!(volume.turn(1.0, 0.05), (0.05, 0.05), "as ordered");
+        assert_eq!(Volume::new(&config(None, None)).turn(1.0, 1.0), (1.0, 1.0));
     }
 
     #[test]
@@ -118,7 +123,7 @@ mod tests {
     #[test]
     fn without_the_card_it_is_software_alone() {
         let mut volume = Volume::new(&config(Some("Digital"), None));
-        assert_eq!(volume.turn(0.25), 0.25);
+        assert_eq!(volume.turn(0.25, 0.5), (0.25, 0.5));
         assert_eq!(control_of("hw:CARD=D10,DEV=0"), "hw:CARD=D10");
         assert_eq!(control_of("plughw:1"), "hw:1");
         assert_eq!(control_of("default"), "default");

@@ -117,7 +117,10 @@ fn playing_starting_losing_and_restarting_allocate_nothing() {
             }
             let calls = calls_of(|| {
                 playout.observe(Edge { frame: chunk * 480, at: LocalTime::from_ns(local), sigma_ns: 500.0 });
-                playout.set_gain(if chunk % 7 == 0 { 0.5 } else { 1.0 });
+                playout.set_volume(if chunk % 7 == 0 { 0.5 } else { 1.0 }, 1.0);
+                if chunk == 300 {
+                    playout.chirp();
+                }
                 playout.render(LocalTime::from_ns(local), (chunk + 8) * 480, &mut out);
             });
             assert_eq!(calls, 0, "{quality:?}, chunk {chunk}");

@@ -4,8 +4,14 @@
 //! the same room again, and two rooms on one machine differ. It is kept with the machine's fingerprint: a card that
 //! was copied or moved finds another machine than it remembers and becomes a room of its own. Where the machine can't
 //! tell itself from its twin (containers of one image), the hub does and asks for a new id.
+//!
+//! A new id comes with a new key pair: two cards with one key would prove to be the same room, and show the same
+//! digits at the door. What stays is the hub that the room belongs to ([`kept::trusted`](super::kept::trusted)). Copying a card
+//! changes nothing about whom its owner trusts, and the hub's key is no secret; a copy that forgot it would obey
+//! whichever hub is first to let it in, and so would any room whose machine only seems to be another.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +20,9 @@ use sha2::{Digest, Sha256};
 use super::kept::write_whole;
 
 const FILE: &str = "room.json";
+
+/// The key pair by which the room proves that it is itself.
+pub(super) const KEY_FILE: &str = "room.key";
 
 /// A room's id and the machine it was made on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +44,11 @@ impl Identity {
         let kept = kept.and_then(|text| serde_json::from_str::<Self>(&text).ok());
         match kept {
             Some(identity) if identity.machine == machine && !identity.room_id.is_empty() => return identity,
-            Some(_) => tracing::warn!("this card was another machine's; this room gets an id of its own"),
-            None => {}
+            Some(identity) if identity.machine != machine => {
+                tracing::warn!("this card was another machine's; this room gets an id and a key of its own");
+                forget_key(state_dir);
+            }
+            _ => {}
         }
         let place = state_dir.canonicalize().unwrap_or_else(|_| PathBuf::from(state_dir));
         let room_id = digits(&[b"room", machine.as_bytes(), place.as_os_str().as_encoded_bytes()]);
@@ -45,8 +57,9 @@ impl Identity {
         identity
     }
 
-    /// Takes a random id, because another room has this one.
+    /// Takes a random id, because another room has this one. The key pair must be loaded anew.
     pub fn renew(&mut self, state_dir: &Path) {
+        forget_key(state_dir);
         self.room_id = digits(&[b"room", &unisono_host::random::number().to_be_bytes()]);
         self.keep(state_dir);
     }
@@ -56,6 +69,16 @@ impl Identity {
         if let Err(error) = write_whole(state_dir, FILE, text.as_bytes()) {
             tracing::warn!(%error, directory = %state_dir.display(), "the room's id cannot be kept");
         }
+    }
+}
+
+/// Removes the key pair, before a new id is kept: after a power cut in between, the old id is found out once more.
+fn forget_key(state_dir: &Path) {
+    match fs::remove_file(state_dir.join(KEY_FILE)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(%error, "this room's key cannot be removed: the card that it was copied from has the same");
+        }
+        _ => {}
     }
 }
 
@@ -83,7 +106,14 @@ fn digits(parts: &[&[u8]]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use unisono_host::seal::Keys;
+
+    use super::super::kept;
     use super::*;
+
+    fn key(state_dir: &Path) -> String {
+        Keys::load_or_create(&state_dir.join(KEY_FILE)).unwrap().public()
+    }
 
     #[test]
     fn a_card_written_anew_is_the_same_room_and_a_copied_one_is_not() {
@@ -112,9 +142,36 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_written_anew() {
+    fn a_copied_card_makes_its_key_anew_and_still_belongs_to_its_hub() {
         let directory = tempfile::tempdir().unwrap();
+        Identity::on_machine(directory.path(), "pi-1");
+        let first = key(directory.path());
+        kept::trust(directory.path(), "cafe", "Den");
+        Identity::on_machine(directory.path(), "pi-1");
+        assert_eq!(key(directory.path()), first, "a reboot");
+        Identity::on_machine(directory.path(), "pi-2");
+        let second = key(directory.path());
+        assert_ne!(second, first);
+        Identity::on_machine(directory.path(), "pi-2");
+        assert_eq!(key(directory.path()), second);
+        assert_eq!(kept::trusted(directory.path()).as_deref(), Some("cafe"));
+    }
+
+    #[test]
+    fn a_renewed_id_comes_with_a_new_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut identity = Identity::on_machine(directory.path(), "pi");
+        let first = key(directory.path());
+        identity.renew(directory.path());
+        assert_ne!(key(directory.path()), first);
+    }
+
+    #[test]
+    fn a_damaged_file_is_written_anew_and_the_key_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = key(directory.path());
         fs::write(directory.path().join(FILE), "{\"room_id\":").unwrap();
         assert_eq!(Identity::on_machine(directory.path(), "pi").room_id.len(), 16);
+        assert_eq!(key(directory.path()), first);
     }
 }

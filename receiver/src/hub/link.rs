@@ -13,8 +13,10 @@ use unisono_host::seal::{Handshake, Keys, SealError, Sealed};
 
 use super::{Event, Runner, kept};
 
-/// For the TCP connection and again for the WebSocket's handshake.
-const DIAL_PATIENCE: Duration = Duration::from_secs(2);
+/// For the TCP connection: a host that is there accepts within milliseconds, and one that comes later is dialled again.
+pub(super) const DIAL_PATIENCE: Duration = Duration::from_millis(800);
+/// For each answer of the handshakes: a hub that has just come greets its whole house at once.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// The hub pings every two seconds; after so long without a word it is gone.
 const SILENCE: Duration = Duration::from_secs(7);
 /// How often health goes out when nothing changes.
@@ -103,8 +105,8 @@ impl Link {
         let address = hub.to_socket_addrs()?.next().ok_or_else(|| LinkError::Unresolved(hub.to_owned()))?;
         let stream = TcpStream::connect_timeout(&address, DIAL_PATIENCE)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(DIAL_PATIENCE))?;
-        stream.set_write_timeout(Some(DIAL_PATIENCE))?;
+        stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
+        stream.set_write_timeout(Some(ANSWER_PATIENCE))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(4 * 1024)
             .write_buffer_size(0)

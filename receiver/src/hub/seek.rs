@@ -14,7 +14,7 @@ use super::link::LinkError;
 use super::query::{self, Found};
 
 /// How long an answer is waited for; a responder answers a one-shot question at once.
-const PATIENCE: Duration = Duration::from_millis(400);
+pub(super) const PATIENCE: Duration = Duration::from_millis(400);
 
 /// Which of the hubs that answer will do.
 #[derive(Debug, Default)]

@@ -12,6 +12,7 @@ fn start(settings: HubSettings) -> Hub {
 struct Server {
     socket: WebSocket<std::net::TcpStream>,
     sealed: Sealed,
+    room_key: String,
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,7 +42,8 @@ fn accept_as(listener: &TcpListener, keys: &Keys) -> Result<Server, Box<dyn std:
     handshake.read(&socket.read()?.into_data())?;
     socket.send(Message::binary(handshake.write()?))?;
     handshake.read(&socket.read()?.into_data())?;
-    Ok(Server { socket, sealed: handshake.finish()? })
+    let room_key = handshake.peer().unwrap_or_default();
+    Ok(Server { socket, sealed: handshake.finish()?, room_key })
 }
 
 fn heard(server: &mut Server) -> FromRoom {
@@ -97,15 +99,40 @@ fn a_lost_hub_is_dialled_again_and_the_last_orders_outlive_the_process() {
 }
 
 #[test]
-fn a_cloned_room_comes_back_with_another_id() {
+fn a_cloned_room_comes_back_with_another_id_and_key() {
     let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
     let hub = start(config(&listener, state.path()));
     let mut server = accept(&listener);
     let FromRoom::Hello(first) = heard(&mut server) else { panic!("not a hello") };
     say(&mut server, &FromHub::Cloned);
-    let FromRoom::Hello(second) = heard(&mut accept(&listener)) else { panic!("not a hello") };
+    let mut again = accept(&listener);
+    let FromRoom::Hello(second) = heard(&mut again) else { panic!("not a hello") };
     assert_ne!(first.room_id, second.room_id);
+    assert_ne!(server.room_key, again.room_key);
     drop(hub);
+}
+
+#[test]
+fn a_room_that_starts_again_keeps_its_id_and_key() {
+    let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
+    let start_as = |room: &str| {
+        let hub = start(HubSettings { room: room.into(), ..config(&listener, state.path()) });
+        let server = accept(&listener);
+        drop(hub);
+        (server.room_key, Identity::load_or_create(state.path()).room_id)
+    };
+    assert_eq!(start_as("Kitchen"), start_as("Cellar"), "a rename");
+}
+
+#[test]
+fn a_room_appears_within_two_seconds_of_its_hub() {
+    // What is asked or dialled just before the hub comes is in vain; after the pause it is found at once.
+    let worst = seek::PATIENCE.max(link::DIAL_PATIENCE) + Runner::LONGEST_PAUSE;
+    assert!(worst <= Duration::from_millis(1_600), "{worst:?}");
+    for random in [0, 1, 255, 256, u64::MAX] {
+        let pause = varied(Runner::LONGEST_PAUSE, random);
+        assert!(pause <= Runner::LONGEST_PAUSE && pause * 4 >= Runner::LONGEST_PAUSE * 3, "{pause:?}");
+    }
 }
 
 #[test]

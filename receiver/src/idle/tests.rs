@@ -14,7 +14,9 @@ fn a_room_plays_at_the_first_sound_and_idles_long_after_the_last() {
     assert_eq!(idleness.note(Some(at(103)), at(115)), None);
     assert_eq!(idleness.note(Some(at(105)), at(116)), Some(Change::Idles));
     assert_eq!(idleness.note(Some(at(105)), at(117)), None);
+    assert!(idleness.idles());
     assert_eq!(idleness.note(Some(at(118)), at(118)), Some(Change::Plays));
+    assert!(!idleness.idles());
 }
 
 #[test]

@@ -69,6 +69,24 @@ fn a_chirp_begins_and_ends_in_silence() {
 }
 
 #[test]
+fn a_chirp_and_what_it_sounds_over_stay_below_the_most() {
+    for most in [0.0, 0.01, 0.1, 0.5, 1.0] {
+        let mut chirp = Chirp::new(48_000);
+        chirp.set_most(most);
+        chirp.begin();
+        let mut out = vec![most; 48_000 * 2];
+        chirp.mix_into(&mut out, 2);
+        assert!(out.iter().all(|x| x.abs() <= most * 1.000_01), "{most}");
+        assert_eq!(out.last(), Some(&most));
+        chirp.begin();
+        out.fill(0.0);
+        chirp.mix_into(&mut out, 2);
+        let peak = out.iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
+        assert!(peak <= most.min(0.25) && peak >= most.min(0.25) * 0.95, "{most}: {peak}");
+    }
+}
+
+#[test]
 fn wakefulness_leaves_sound_alone_and_silence_never_zero() {
     let mut samples = vec![0.0; 4_800];
     samples[7] = 0.5;

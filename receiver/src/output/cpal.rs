@@ -92,7 +92,7 @@ fn play(
     let health = Arc::new(Health::default());
     // As sessions are made: 10 ms.
     let chunk = rate as usize / 100;
-    let playout = Playout::new(rate, shape.channels, chunk);
+    let playout = Playout::silent(rate, shape.channels, chunk);
     let feed = Open { feed, playout, channels: shape.channels, chunk, written: 0, origin: None };
     let stream = match supported.sample_format() {
         SampleFormat::F32 => build::<f32>(&device, stream, feed, &health),

@@ -52,8 +52,13 @@ pub enum Command {
     Session(Option<Box<Session>>),
     /// The playout delay of the session of this id is another from now on.
     PlayoutDelay(u64, PlayoutDelay),
-    /// Volume, as a linear factor.
-    Gain(f32),
+    /// Volume, and what nothing may be louder than, as linear factors.
+    Volume {
+        /// Of what plays.
+        gain: f32,
+        /// Of that and of the chirp.
+        most: f32,
+    },
     /// Which channels to play.
     Channels(ChannelMode),
     /// From the card's edge to the sound, less the room's trim, in ns.
@@ -89,7 +94,7 @@ impl Link {
                     delayed(delay.shortest_ns());
                     playout.set_playout_delay(id, delay);
                 }
-                Command::Gain(gain) => playout.set_gain(gain),
+                Command::Volume { gain, most } => playout.set_volume(gain, most),
                 Command::Channels(mode) => playout.set_channel_mode(mode),
                 Command::ExtraDelay(ns) => playout.set_extra_delay(ns),
                 Command::Chirp => playout.chirp(),
@@ -150,7 +155,7 @@ impl<'a> Driver<'a> {
         let longest = (i64::from(rate) * CHUNK_MS / 1_000) as usize;
         let now = clock::now();
         Self {
-            playout: Playout::new(rate, channels, longest),
+            playout: Playout::silent(rate, channels, longest),
             buffer: vec![0.0; longest * channels],
             chunk: longest,
             lead: 0,

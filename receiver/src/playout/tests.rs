@@ -331,3 +331,62 @@ fn loss_is_a_dip_and_never_a_shift() {
     let jumps = house.heard[60_000..].windows(2).map(|pair| (pair[0] - pair[1]).abs()).fold(0.0, f32::max);
     assert!(jumps < 0.02, "no click: {jumps}");
 }
+
+#[test]
+fn what_is_far_out_of_place_is_moved_once_and_without_a_click() {
+    // Beyond 15 ms at once, beyond 2 ms after half a second.
+    for (displaced_ms, seconds) in [(5, 0.7), (-5, 0.7), (20, 0.2), (-20, 0.2)] {
+        let mut house = House::new(40.0, -20.0);
+        house.run(0.3);
+        house.tune(Format::DEFAULT);
+        house.run(3.0);
+        let from = house.heard.len();
+        house.media_zero += displaced_ms * 1_000_000;
+        house.run(if displaced_ms.abs() < 15 { 0.3 } else { 0.0 });
+        assert_eq!(house.playout.telemetry().splices, 0, "{displaced_ms} ms: too soon");
+        house.run(seconds);
+        assert_eq!(house.playout.telemetry().splices, 1, "{displaced_ms} ms");
+        let moved = house.heard.len();
+        house.run(1.0);
+        let telemetry = house.playout.telemetry();
+        assert_eq!((telemetry.splices, telemetry.laps), (1, 0), "{displaced_ms} ms");
+        let jump = house.heard[from..].windows(2).map(|pair| (pair[0] - pair[1]).abs()).fold(0.0, f32::max);
+        assert!(jump < 0.01, "{displaced_ms} ms: a jump of {jump}");
+        assert!(house.worst_error_us(moved) < 5.0, "{displaced_ms} ms: {} us", house.worst_error_us(moved));
+    }
+}
+
+#[test]
+fn nothing_is_ever_louder_than_the_most() {
+    for most in [0.01, 0.1, 0.5] {
+        let mut house = House::new(40.0, -20.0);
+        house.playout = Playout::silent(RATE, 2, CHUNK);
+        house.run(0.3);
+        house.tune(Format::DEFAULT);
+        house.playout.chirp();
+        house.run(1.0);
+        assert!(house.heard.iter().all(|&sample| sample == 0.0), "silent until it is told a volume");
+        house.playout.set_volume(1.0, most);
+        house.run(0.5);
+        house.playout.chirp();
+        house.run(1.0);
+        let loudest = house.heard.iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
+        assert!(loudest <= most * 1.000_1 && loudest > most.min(0.25) * 0.9, "{most}: {loudest}");
+    }
+}
+
+#[test]
+fn a_volume_that_is_told_before_the_first_sound_holds_from_its_first_frame_on() {
+    let heard = |playout: Playout| {
+        let mut house = House::new(40.0, -20.0);
+        house.playout = playout;
+        house.run(0.3);
+        house.tune(Format::DEFAULT);
+        house.playout.set_volume(1.0, 1.0);
+        house.run(1.0);
+        house.heard
+    };
+    let told = heard(Playout::silent(RATE, 2, CHUNK));
+    assert!(told.iter().any(|sample| sample.abs() > 0.4));
+    assert!(told == heard(Playout::new(RATE, 2, CHUNK)), "bit for bit");
+}

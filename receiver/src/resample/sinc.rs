@@ -6,6 +6,8 @@
 
 use std::f64::consts::PI;
 
+use unisono_host::realtime::prefault;
+
 mod kernel;
 
 /// Rows of the table between two frames. What the lines between them add is 120 dB below a full tone at 20 kHz and 140 dB at
@@ -70,7 +72,8 @@ impl Sinc {
     /// For chunks of at most `max_input` content frames.
     pub(super) fn new(shape: Shape, nominal_step: f64, channels: usize, max_input: usize) -> Self {
         let table = Table::new(shape, nominal_step);
-        let planes = vec![vec![0.0; table.taps + max_input]; channels];
+        let mut planes = vec![vec![0.0; table.taps + max_input]; channels];
+        planes.iter_mut().for_each(|plane| prefault(plane));
         let at = table.start();
         Self { table, planes, at, step: nominal_step, nominal_step, planned: Path::default() }
     }

@@ -96,7 +96,7 @@ impl Pcm {
     fn choose_hardware(&mut self, params: *mut sys::snd_pcm_hw_params_t, wanted: &Wanted) -> Result<Setup, PcmError> {
         let (pcm, none) = (self.handle, ptr::null_mut());
         let (mut rate, mut channels) = (wanted.rate, wanted.channels);
-        // SAFETY (whole function): `pcm` and `params` are live; the others are places for one value each.
+        // SAFETY: in all of it `pcm` and `params` are live; the others are places for one value each.
         unsafe {
             check("it has no configuration", sys::snd_pcm_hw_params_any(pcm, params))?;
             sys::snd_pcm_hw_params_set_rate_resample(pcm, params, 0);

@@ -1,0 +1,84 @@
+//! What the description of a stream says to those who take part in playing it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use unisono_common::config::receiver::Delivery;
+use unisono_common::control::Announced;
+use unisono_common::sdp::{self, ReferenceClock};
+use unisono_common::time::direct_offset_ntp;
+
+use crate::follow::Clock;
+use crate::intake::{Address, Schedule};
+use crate::timeclient::ClockReader;
+
+/// Playout delay of streams that name none: those of strangers.
+pub(super) const DEFAULT_DELAY_MS: u32 = 250;
+
+/// Where a stream's packets are found, and how they are to come.
+pub(super) fn address(description: &sdp::Session, delivery: Delivery, unicast_above_loss: f64) -> Address {
+    Address {
+        group: SocketAddr::new(description.address, description.port),
+        source: description.source,
+        payload_type: description.payload_type,
+        depth: description.format.depth,
+        // When a packet is due is only known of streams whose packets are all of one length.
+        repair: description.repair.filter(|_| description.packet_frames.is_some()),
+        fec: description.fec,
+        delivery,
+        unicast_above_loss,
+    }
+}
+
+/// When a stream's packets must be here: so long after their timestamps.
+pub(super) fn schedule(description: &sdp::Session, clock: ClockReader, taken_after_ns: Arc<AtomicI64>) -> Schedule {
+    Schedule {
+        clock,
+        taken_after_ns,
+        rate: description.format.rate,
+        packet_frames: description.packet_frames.unwrap_or(1),
+        timestamp_offset: timestamp_offset(description),
+    }
+}
+
+/// Whether a stream that plays is the same as before but for its playout delay, which its buffer has room for.
+pub(super) fn moves_along(playing: &sdp::Session, now: &sdp::Session) -> bool {
+    let longest_ns = |session: &sdp::Session| session.playout_delay(DEFAULT_DELAY_MS).longest_ns();
+    now.is_but_for_delay(playing) && longest_ns(now) <= 2 * longest_ns(playing)
+}
+
+/// How long after its timestamp a frame is taken: a guess until playout knows.
+pub(super) fn taken_after(description: &sdp::Session) -> Arc<AtomicI64> {
+    Arc::new(AtomicI64::new(description.playout_delay(DEFAULT_DELAY_MS).shortest_ns() * 2 / 3))
+}
+
+/// What the stream's RTP timestamps are ahead of ours.
+pub(super) fn timestamp_offset(description: &sdp::Session) -> u32 {
+    let epoch = match description.reference_clock {
+        // Its epoch is that of our media time.
+        Some(ReferenceClock::Ptp(_)) => 0,
+        _ => direct_offset_ntp(description.format.rate),
+    };
+    description.direct_offset.map_or(0, |offset| offset.wrapping_sub(epoch))
+}
+
+/// Whether its clock is one that can be followed.
+pub(super) fn can_follow(session: &sdp::Session) -> bool {
+    Clock::of(session).is_some()
+}
+
+/// A stream as the hub tells of it: its id and description.
+pub(super) fn described(announced: &Announced) -> Option<(String, Arc<sdp::Session>)> {
+    if announced.sdp.is_empty() {
+        // A stream that the hub knows of and that is not there now.
+        return None;
+    }
+    match sdp::Session::parse(announced.sdp.as_bytes()) {
+        Ok(session) => Some((announced.id.clone(), Arc::new(session))),
+        Err(error) => {
+            tracing::warn!("the hub describes stream \"{}\" in a way that can't be read: {error}", announced.id);
+            None
+        }
+    }
+}
