@@ -1,6 +1,8 @@
 //! `unisono-sender ctl`: the house from the command line.
 
+mod groups;
 mod library;
+mod table;
 
 use std::path::PathBuf;
 
@@ -10,6 +12,8 @@ use serde_json::{Value, json};
 use crate::api::serve::SOCKET;
 use crate::client::{ClientError, Target};
 use library::{QueueRequest, escaped};
+pub(crate) use table::shown;
+use table::{lines, table};
 
 /// Which hub is meant.
 #[derive(Clone, Debug, Args)]
@@ -48,6 +52,14 @@ pub enum Request {
         /// The stream, or "none" for silence.
         stream: String,
     },
+    /// Sets which streams a room plays while its own has been silent for long.
+    Otherwise {
+        /// The room.
+        room: String,
+        /// The streams, at most 8: the first that is not silent is played. Or "none".
+        #[arg(required = true)]
+        streams: Vec<String>,
+    },
     /// Sets the volume of a room or a group.
     Volume {
         /// The room or the group.
@@ -64,14 +76,14 @@ pub enum Request {
         #[arg(allow_hyphen_values = true)]
         db: f32,
     },
-    /// Silences a room; it stays in step.
+    /// Silences a room or a group; it stays in step.
     Mute {
-        /// The room.
+        /// The room or the group.
         room: String,
     },
     /// Takes a mute back.
     Unmute {
-        /// The room.
+        /// The room or the group.
         room: String,
     },
     /// Moves a room's sound in time.
@@ -89,9 +101,9 @@ pub enum Request {
         /// stereo, left, right or mono.
         channels: String,
     },
-    /// Renames a room.
+    /// Renames a room or a group.
     Rename {
-        /// The room.
+        /// The room or the group.
         room: String,
         /// Its new name.
         name: String,
@@ -119,18 +131,39 @@ pub enum Request {
         #[arg(required = true, num_args = 2..)]
         rooms: Vec<String>,
     },
-    /// Dissolves a group.
+    /// Adds rooms to a group.
+    Join {
+        /// The group.
+        group: String,
+        /// The rooms; each leaves the group it was in.
+        #[arg(required = true)]
+        rooms: Vec<String>,
+    },
+    /// Takes rooms out of a group, where two must stay.
+    Leave {
+        /// The group.
+        group: String,
+        /// The rooms.
+        #[arg(required = true)]
+        rooms: Vec<String>,
+    },
+    /// Dissolves a group; its rooms stay as they are.
     Ungroup {
         /// The group.
         group: String,
     },
-    /// Keeps the house as it stands.
+    /// Keeps the house as it stands, over the scene of this name if there is one.
     Keep {
         /// Name of the scene.
         scene: String,
     },
     /// Puts the house as it stood.
     Recall {
+        /// The scene.
+        scene: String,
+    },
+    /// Forgets a scene.
+    ForgetScene {
         /// The scene.
         scene: String,
     },
@@ -217,7 +250,7 @@ pub fn run(hub: &Where, request: &Request) -> Result<String, ClientError> {
         (true, _) => format!("{answer:#}\n"),
         (false, Request::Rooms) => table(&answer, &["name", "presence", "stream", "volume_db", "mute", "id"]),
         (false, Request::Streams) => table(&answer, &["id", "name", "kind", "format", "address", "enabled"]),
-        (false, Request::Groups) => table(&answer, &["name", "volume_db", "rooms", "id"]),
+        (false, Request::Groups) => table(&answer, &["name", "volume_db", "mute", "rooms", "id"]),
         (false, Request::Scenes) => table(&answer, &["name", "current", "id"]),
         (false, Request::Search { .. }) => table(&answer, &["id", "title", "artist", "album", "duration_s"]),
         (false, Request::Library { scan: false }) => lines(&answer),
@@ -248,23 +281,27 @@ impl House {
             Request::Groups => Ok(self.view["groups"].clone()),
             Request::Scenes => Ok(self.view["scenes"].clone()),
             Request::Patch { room, stream } => self.patch(room, stream),
+            Request::Otherwise { room, streams } => self.otherwise(room, streams),
             Request::Volume { room, volume } => self.volume(room, volume),
             Request::Max { room, db } => self.room(room, json!({"max_db": db})),
-            Request::Mute { room } => self.room(room, json!({"mute": true})),
-            Request::Unmute { room } => self.room(room, json!({"mute": false})),
+            Request::Mute { room } => self.either(room, json!({"mute": true})),
+            Request::Unmute { room } => self.either(room, json!({"mute": false})),
             Request::Trim { room, us } => self.room(room, json!({"trim_us": us})),
             Request::Channels { room, channels } => self.room(room, json!({"channels": channels})),
-            Request::Rename { room, name } => self.room(room, json!({"name": name})),
+            Request::Rename { room, name } => self.either(room, json!({"name": name})),
             Request::Identify { room } => self.post(&format!("rooms/{}/identify", self.id("rooms", room)?), None),
             Request::Admit { room } => self.post(&format!("rooms/{}/admit", self.id("rooms", room)?), None),
             Request::Forget { room } => self.delete(&format!("rooms/{}", self.id("rooms", room)?)),
             Request::Group { name, rooms } => {
-                let rooms: Vec<_> = rooms.iter().map(|room| self.id("rooms", room)).collect::<Result<_, _>>()?;
+                let rooms = self.ids("rooms", rooms)?;
                 self.post("groups", Some(json!({"name": name, "rooms": rooms})))
             }
+            Request::Join { group, rooms } => self.join(group, rooms),
+            Request::Leave { group, rooms } => self.leave(group, rooms),
             Request::Ungroup { group } => self.delete(&format!("groups/{}", self.id("groups", group)?)),
-            Request::Keep { scene } => self.post("scenes", Some(json!({"name": scene}))),
+            Request::Keep { scene } => self.keep(scene),
             Request::Recall { scene } => self.post(&format!("scenes/{}/recall", self.id("scenes", scene)?), None),
+            Request::ForgetScene { scene } => self.delete(&format!("scenes/{}", self.id("scenes", scene)?)),
             Request::Enable { stream } => self.enable(stream, true),
             Request::Disable { stream } => self.enable(stream, false),
             Request::Play { stream } => self.act(stream, json!({"action": "play"})),
@@ -303,13 +340,25 @@ impl House {
             Some(percent) => json!({"volume": percent.parse::<f64>().map_err(|_| wrong())? / 100.0}),
             None => json!({"volume_db": volume.trim_end_matches("dB").trim().parse::<f64>().map_err(|_| wrong())?}),
         };
-        match self.id("rooms", whose) {
-            Ok(_) => self.room(whose, change),
-            Err(error) => {
-                let group = self.id("groups", whose).map_err(|_| error)?;
-                self.target.ask("PATCH", &format!("/api/v1/groups/{group}"), Some(&change))
-            }
+        self.either(whose, change)
+    }
+
+    fn otherwise(&self, room: &str, streams: &[String]) -> Result<Value, ClientError> {
+        let streams = match streams {
+            [none] if none == "none" => Vec::new(),
+            streams => self.ids("streams", streams)?,
+        };
+        self.room(room, json!({"otherwise": streams}))
+    }
+
+    /// Keeps the house over the scene that goes by this name or id, or else as a new one.
+    fn keep(&self, scene: &str) -> Result<Value, ClientError> {
+        let kept = self.called("scenes", scene);
+        if kept.is_empty() {
+            return self.post("scenes", Some(json!({"name": scene})));
         }
+        let path = format!("/api/v1/scenes/{}", self.id("scenes", scene)?);
+        self.target.ask("PUT", &path, Some(&json!({"name": kept[0]["name"]})))
     }
 
     fn room(&self, room: &str, change: Value) -> Result<Value, ClientError> {
@@ -342,21 +391,34 @@ impl House {
 
     /// Id of the one thing of a kind that goes by this id or name.
     fn id(&self, kind: &str, called: &str) -> Result<String, ClientError> {
-        let things = self.view[kind].as_array().map(Vec::as_slice).unwrap_or_default();
-        if things.iter().any(|thing| thing["id"] == called) {
-            return Ok(called.to_owned());
-        }
-        let name = |thing: &&Value| thing["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(called));
-        let named: Vec<_> = things.iter().filter(name).collect();
-        match named[..] {
+        let those = self.called(kind, called);
+        match those[..] {
             [one] => Ok(shown(&one["id"])),
             [] => {
-                let names: Vec<_> = things.iter().map(|thing| shown(&thing["name"])).collect();
+                let names: Vec<_> = self.things(kind).iter().map(|thing| shown(&thing["name"])).collect();
                 let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
                 Err(ClientError::Problem(format!("there is no \"{called}\" among the {kind}; there is: {there}")))
             }
             _ => Err(ClientError::Problem(format!("several {kind} are called \"{called}\"; give the id"))),
         }
+    }
+
+    fn ids(&self, kind: &str, called: &[String]) -> Result<Vec<String>, ClientError> {
+        called.iter().map(|called| self.id(kind, called)).collect()
+    }
+
+    /// The thing of a kind that has this id, or else all that have this name.
+    fn called(&self, kind: &str, called: &str) -> Vec<&Value> {
+        let things = self.things(kind);
+        let name = |thing: &&Value| thing["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(called));
+        match things.iter().find(|thing| thing["id"] == called) {
+            Some(thing) => vec![thing],
+            None => things.iter().filter(name).collect(),
+        }
+    }
+
+    fn things(&self, kind: &str) -> &[Value] {
+        self.view[kind].as_array().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The link as it is opened from here: at the hub's address that was typed, or else at the hub's own name.
@@ -365,42 +427,5 @@ impl House {
             Target::Network { .. } => format!("{}{}", self.target, shown(&answer["path"])),
             Target::Socket(_) => shown(&answer["url"]),
         }
-    }
-}
-
-/// Rows of these fields, in columns.
-fn table(rows: &Value, fields: &[&str]) -> String {
-    let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
-    let head: Vec<String> = fields.iter().map(|field| field.trim_end_matches("_db").to_owned()).collect();
-    let cells = rows.iter().map(|row| fields.iter().map(|field| shown(&row[*field])).collect::<Vec<_>>());
-    let lines: Vec<Vec<String>> = std::iter::once(head).chain(cells).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..fields.len()).map(width).collect();
-    let line = |cells: &Vec<String>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    lines.iter().map(line).collect()
-}
-
-/// The fields of an object, a line each; those of objects in it too.
-fn lines(object: &Value) -> String {
-    let fields = object.as_object().into_iter().flatten();
-    let line = |(name, value): (&String, &Value)| match value {
-        Value::Object(_) => lines(value).lines().map(|line| format!("{name}.{line}\n")).collect(),
-        value => format!("{name}: {}\n", shown(value)),
-    };
-    fields.map(line).collect()
-}
-
-/// A value as people write it.
-pub(crate) fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(" "),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
-        value => value.to_string(),
     }
 }

@@ -5,6 +5,7 @@
 //! the audio path, and no stream waits for it.
 
 pub mod catalogue;
+mod entry;
 mod heard;
 mod own;
 pub mod page;
@@ -14,34 +15,24 @@ mod spare;
 mod spread;
 pub mod view;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, oneshot};
 pub use unisono_common::config::sender::AutoApprove;
-use unisono_common::control::{Announced, FromHub, Health, Hello, Orders, Streams, VERSION, Wait, Welcome};
-use unisono_common::time::LocalTime;
-use unisono_host::clock;
+use unisono_common::control::{Announced, FromHub, Orders, Streams};
 use unisono_host::seal::Keys;
 
 use crate::api::door::Secrets;
-use crate::house::room::Admission;
 use crate::house::{House, Refusal};
 use crate::store::{Kept, Store, StoreError};
 use catalogue::{Action, ActionError, Catalogue, StreamFacts};
-use presence::{Link, Presence};
+use entry::TurnedAway;
+pub use entry::{Greeting, NoChirp};
+use presence::Presence;
 use spare::Spares;
 use spread::Spreads;
-
-/// So many rooms may wait at the door at once.
-const MOST_AT_THE_DOOR: usize = 32;
-/// A room that was turned away is not let knock for so long.
-const TURNED_AWAY_NS: i64 = 3_600_000_000_000;
-/// So many of them are remembered; the oldest may knock again.
-const MOST_TURNED_AWAY: usize = 256;
 
 /// What the hub is started with.
 #[derive(Clone, Debug, Default)]
@@ -94,8 +85,7 @@ struct State {
     streams: Vec<StreamFacts>,
     spreads: Spreads,
     spares: Spares,
-    /// Keys of rooms that were turned away, and when.
-    turned_away: VecDeque<(String, LocalTime)>,
+    turned_away: TurnedAway,
     /// Ids of streams that have been silent for long.
     idle: BTreeSet<String>,
     /// What rooms play while they are spoken to, in place of their own stream.
@@ -104,15 +94,6 @@ struct State {
     serial: u64,
     /// Counts links, so that an old link's end is not taken for a new one's.
     links: u64,
-}
-
-/// What became of a hello.
-#[derive(Debug)]
-pub enum Greeting {
-    /// The room has its link, by this number, whether let in or at the door.
-    Linked(u64),
-    /// Another room with this id is linked and alive, as far as is known; ask it, then greet again with `replace`.
-    Taken(Link),
 }
 
 impl Hub {
@@ -128,7 +109,7 @@ impl Hub {
             streams,
             spreads: Spreads::default(),
             spares: Spares::default(),
-            turned_away: VecDeque::new(),
+            turned_away: TurnedAway::default(),
             idle: BTreeSet::new(),
             paged: BTreeMap::new(),
             serial: 0,
@@ -216,117 +197,6 @@ impl Hub {
         (result, written)
     }
 
-    /// A room has proved its `key` and said hello. `replace` takes the place of an older link with the same id.
-    pub fn greet(&self, hello: &Hello, key: &str, link: Link, replace: bool) -> Result<Greeting, Refusal> {
-        let mut state = self.state();
-        if let Some(other) = state.present.get(&hello.room_id).filter(|_| !replace) {
-            return Ok(Greeting::Taken(other.link.clone()));
-        }
-        state.turned_away.retain(|(_, at)| clock::now() - *at < TURNED_AWAY_NS);
-        if state.turned_away.iter().any(|(away, _)| away == key) {
-            return Err(Refusal::TurnedAway);
-        }
-        if state.present.values().filter(|there| !there.inside).count() >= MOST_AT_THE_DOOR {
-            return Err(Refusal::Full("rooms at the door"));
-        }
-        let known_key = state.kept.house.rooms.get(&hello.room_id).map(|room| room.key.clone());
-        let trusted = known_key.is_some_and(|known| known == key);
-        let welcome = self.lets_in(link.address.ip());
-        let first = state.streams.first().map(|stream| stream.id.clone());
-        let house = &mut state.kept.house;
-        let admission = if welcome { Admission::LetIn } else { Admission::AtTheDoor };
-        let room = house.greet(hello, admission, first.as_deref())?;
-        let inside = room.admission == Admission::LetIn && (trusted || welcome || room.key.is_empty());
-        let room = house.room_mut(&hello.room_id)?;
-        if inside {
-            room.key = key.to_owned();
-        }
-        state.links += 1;
-        let number = state.links;
-        let presence = Presence::new(number, link, key.to_owned(), inside);
-        state.present.insert(hello.room_id.clone(), presence);
-        if inside {
-            self.welcome(&mut state, &hello.room_id);
-        } else {
-            self.keep_waiting(&mut state, &hello.room_id);
-        }
-        drop(self.0.store.keep(state.kept.clone()));
-        self.tell_house(&state);
-        Ok(Greeting::Linked(number))
-    }
-
-    /// Lets a room in that waits at the door; when it is there, with the key that it has shown.
-    pub fn admit(&self, id: &str) -> Result<oneshot::Receiver<()>, Refusal> {
-        let mut state = self.state();
-        state.kept.house.admit(id)?;
-        if let Some((key, false)) = state.present.get(id).map(|there| (there.key.clone(), there.inside)) {
-            state.kept.house.room_mut(id)?.key = key;
-            if let Some(there) = state.present.get_mut(id) {
-                there.inside = true;
-            }
-            self.welcome(&mut state, id);
-        }
-        let written = self.0.store.keep(state.kept.clone());
-        self.tell_house(&state);
-        Ok(written)
-    }
-
-    /// Forgets a room, and hangs up on it; when it comes back it is at the door. One that is at the door already is
-    /// turned away: it may not knock again for an hour, or until the hub is restarted.
-    pub fn forget(&self, id: &str) -> Result<oneshot::Receiver<()>, Refusal> {
-        let ((), written) = self.change(|house| house.forget(id))?;
-        let mut state = self.state();
-        if let Some(there) = state.present.remove(id).filter(|there| !there.inside) {
-            state.turned_away.push_back((there.key, clock::now()));
-            let over = state.turned_away.len().saturating_sub(MOST_TURNED_AWAY);
-            state.turned_away.drain(..over);
-        }
-        self.tell_house(&state);
-        Ok(written)
-    }
-
-    /// A linked room's report.
-    pub fn report(&self, id: &str, link: u64, health: Health) {
-        let mut state = self.state();
-        let Some(there) = state.present.get_mut(id).filter(|there| there.number == link && there.inside) else {
-            return;
-        };
-        let news = there.report(health, clock::now());
-        if news {
-            self.tell_now(&state);
-        }
-    }
-
-    /// When a linked room reported last.
-    pub fn last_report(&self, id: &str) -> Option<LocalTime> {
-        self.state().present.get(id)?.health.as_ref().map(|(_, at)| *at)
-    }
-
-    /// A link has ended.
-    pub fn hang_up(&self, id: &str, link: u64) {
-        let mut state = self.state();
-        if state.present.get(id).is_none_or(|there| there.number != link) {
-            return;
-        }
-        state.present.remove(id);
-        let rooms = &mut state.kept.house.rooms;
-        // Who was never let in leaves nothing behind: strangers can't fill the house.
-        if rooms.get(id).is_some_and(|room| room.admission == Admission::AtTheDoor) {
-            rooms.remove(id);
-        } else if let Some(room) = rooms.get_mut(id) {
-            room.last_seen_s = clock::time_of_day_ns() / 1_000_000_000;
-        }
-        drop(self.0.store.keep(state.kept.clone()));
-        self.tell_house(&state);
-    }
-
-    /// Makes a room chirp, also one at the door: to hear which it is; false when it is not there.
-    pub fn identify(&self, id: &str) -> Result<bool, Refusal> {
-        let state = self.state();
-        state.kept.house.rooms.get(id).ok_or_else(|| Refusal::missing("room", id))?;
-        Ok(state.present.get(id).is_some_and(|there| there.link.say(FromHub::Identify)))
-    }
-
     /// Switches a stream on or off: its rooms fall silent or sound again, and what is off is not sent.
     pub fn switch(&self, id: &str, on: bool) -> Result<oneshot::Receiver<()>, Refusal> {
         self.stream(id).ok_or_else(|| Refusal::missing("stream", id))?;
@@ -357,7 +227,7 @@ impl Hub {
             }
             state.streams = streams;
             let message = FromHub::Streams(Streams { streams: state.announced() });
-            for there in state.present.values() {
+            for there in state.present.values_mut() {
                 there.link.say(message.clone());
             }
             state.give_orders();
@@ -380,36 +250,6 @@ impl Hub {
         if self.0.catalogue.relay(&wanted) {
             self.tick();
         }
-    }
-
-    fn lets_in(&self, from: IpAddr) -> bool {
-        match self.0.settings.auto_approve {
-            AutoApprove::Never => false,
-            AutoApprove::SameHost => from.is_loopback() || self.0.catalogue.is_own_address(from),
-            AutoApprove::Always => true,
-        }
-    }
-
-    fn welcome(&self, state: &mut State, id: &str) {
-        let (Some(there), Some(room)) = (state.present.get(id), state.kept.house.rooms.get(id)) else { return };
-        let welcome = Welcome {
-            version: VERSION,
-            hub_id: self.id(),
-            hub: self.name().to_owned(),
-            room: room.name.clone(),
-            streams: state.announced(),
-        };
-        tracing::info!(room = room.name, address = %there.link.address, "room is here");
-        there.link.say(FromHub::Welcome(welcome));
-        state.give_orders();
-    }
-
-    fn keep_waiting(&self, state: &mut State, id: &str) {
-        let streams = state.announced();
-        let Some(there) = state.present.get_mut(id) else { return };
-        there.code = code(&there.key, &self.0.keys.public());
-        tracing::info!(id, code = there.code, address = %there.link.address, "a new room waits to be let in");
-        there.link.say(FromHub::Wait(Wait { hub: self.name().to_owned(), code: there.code.clone(), streams }));
     }
 
     fn tell_house(&self, state: &State) {
@@ -452,8 +292,10 @@ impl State {
             if !same {
                 *serial += 1;
                 let orders = Orders { serial: *serial, ..orders };
-                there.link.say(FromHub::Orders(orders.clone()));
-                there.orders = Some(orders);
+                // What could not be said was not ordered: that room is hung up on, and is given all anew.
+                if there.link.say(FromHub::Orders(orders.clone())) {
+                    there.orders = Some(orders);
+                }
             }
         }
     }
@@ -462,11 +304,4 @@ impl State {
         let on = self.streams.iter().filter(|stream| !self.kept.house.disabled.contains(&stream.id));
         on.map(|stream| Announced { id: stream.id.clone(), sdp: stream.sdp.clone() }).collect()
     }
-}
-
-/// Six digits that follow from both keys: equal ones at both ends prove that these two talk to each other.
-fn code(room_key: &str, hub_key: &str) -> String {
-    let hash = Sha256::digest(format!("{room_key} {hub_key}"));
-    let number = hash.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    format!("{:06}", number % 1_000_000)
 }

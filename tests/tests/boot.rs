@@ -4,6 +4,7 @@
 //! With UNISONO_WRITE_BOOT=1 what was seen is kept in docs/boot.md.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::disallowed_methods, reason = "it times what runs")]
 
 mod common;
 
@@ -50,7 +51,8 @@ impl Transcript {
     fn run(&mut self, machine: &Container, name: &str, command: &str, succeeds: bool) -> String {
         let (status, said) = machine.run(command).unwrap();
         writeln!(self.0, "    {name}# {command}").unwrap();
-        for line in said.lines().filter(|line| !line.trim().is_empty()).take(24) {
+        let shown = token(&said).map_or_else(|| said.clone(), |token| said.replace(token, "..."));
+        for line in shown.lines().filter(|line| !line.trim().is_empty()).take(24) {
             writeln!(self.0, "    {}", line.trim_end()).unwrap();
         }
         writeln!(self.0).unwrap();
@@ -62,6 +64,11 @@ impl Transcript {
         println!("   {text}");
         writeln!(self.0, "{text}\n").unwrap();
     }
+}
+
+/// The secret of a sign-in link.
+fn token(said: &str) -> Option<&str> {
+    said.split_once("token=").map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default())
 }
 
 /// Two machines on a switch.
@@ -302,7 +309,7 @@ fn limits_can_be_raised() -> bool {
 /// Commands of docs/install.md, as they stand there.
 fn guide(seen: &mut Transcript, house: &House) {
     const COMMANDS: [(bool, &str); 9] = [
-        (true, "sudo journalctl -u unisono-sender | grep sign-in"),
+        (true, "sudo unisono-sender ctl link"),
         (true, "sudo unisono-sender check-config /etc/unisono/sender.toml"),
         (true, "sudo systemctl reload unisono-sender"),
         (true, "sudo systemctl stop unisono-sender"),
@@ -320,8 +327,14 @@ fn guide(seen: &mut Transcript, house: &House) {
     for (on_server, command) in COMMANDS {
         assert!(text.lines().any(|line| line.trim() == command), "docs/install.md no longer says: {command}");
         let (machine, host) = if on_server { (&house.server, "server") } else { (&house.room, "kitchen") };
-        seen.run(machine, host, &command.replace("sudo ", ""), true);
+        let said = seen.run(machine, host, &command.replace("sudo ", ""), true);
+        if let Some(token) = token(&said) {
+            let kept = house.server.run(&format!("journalctl | grep -c {token}")).unwrap().1;
+            assert_eq!(kept.trim(), "0", "the journal holds the sign-in link");
+        }
     }
+    let kept = house.server.run("journalctl -u unisono-sender | grep -c token=").unwrap().1;
+    assert_eq!(kept.trim(), "0", "the journal holds a sign-in link");
     // Its card is not there: it is waited for, and that is said once.
     assert!(House::is_active(&house.room, "unisono-receiver@terrace").is_some());
     let waits = seen.run(&house.room, "kitchen", "journalctl -o cat -u unisono-receiver@terrace | grep waited", true);

@@ -5,13 +5,12 @@ use std::io::Write;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::problem::Problem;
+use super::problem::{Params, Problem, Upload};
 use super::{Api, new_id};
 use crate::decode::AudioFile;
 use crate::hub::page::Announcement;
@@ -23,6 +22,7 @@ pub(super) const MAX_FILE: usize = 64 * 1024 * 1024;
 /// Who hears an announcement, and how.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct How {
     /// Ids of rooms, with commas between them; without it, every room.
     #[serde(default)]
@@ -50,8 +50,8 @@ pub struct OnItsWay {
     responses((status = 202, body = OnItsWay), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn announce(
     State(api): State<Api>,
-    Query(how): Query<How>,
-    body: Bytes,
+    Params(how): Params<How>,
+    Upload(body): Upload,
 ) -> Result<(StatusCode, Json<OnItsWay>), Problem> {
     let refused = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail);
     let duck_db = how.duck_db.unwrap_or(-18.0);

@@ -1,6 +1,6 @@
 //! The OpenAPI document: what the handlers say of themselves, completed with what holds for all of them.
 
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 
 /// The media type of problem details (RFC 9457, section 3).
@@ -14,11 +14,13 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
         for (operation, changes) in operations(item) {
             name(operation);
             let body = operation.request_body.is_some();
+            let query = has_query(operation);
             for (status, why, applies) in [
-                ("400", "The body is no JSON, or the query can't be read.", body),
+                ("400", "The body is no JSON, or the query can't be read.", body || query),
                 ("401", "A sign-in is needed.", true),
                 ("403", "A page of another site asked.", changes),
                 ("404", "There is no such thing.", by_id),
+                ("408", "The body did not come in time.", body),
                 ("413", "The body is too large.", body),
                 ("415", "The body must be of another type.", body),
                 ("422", "What the body says can't be.", body),
@@ -49,6 +51,11 @@ fn name(operation: &mut Operation) {
     if let (Some(tag), Some(id)) = (tag, &mut operation.operation_id) {
         *id = format!("{tag}_{id}");
     }
+}
+
+fn has_query(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(known) if known.parameter_in == ParameterIn::Query))
 }
 
 /// Problem details are of a type of their own.

@@ -5,7 +5,8 @@
 //! - What changes something, and every WebSocket, must not come from a page of another origin.
 //! - Changing needs a sign-in: the token of the sign-in link or the password, then a cookie. Looking does too, when
 //!   reading is closed. Who can open the Unix socket in the state directory is in already.
-//! - Every address has a budget of requests, and a small one of sign-ins.
+//! - Every address has a budget of requests, and a small one of sign-ins. All together have one of passwords, as who has
+//!   many addresses would guess faster; the link's token is past guessing.
 //!
 //! Only hashes are kept. Tokens are 256 random bits, so a plain SHA-256 of them gives nothing away; the password goes
 //! through Argon2.
@@ -158,12 +159,21 @@ pub struct Door {
     settings: DoorSettings,
     requests: Mutex<Budgets>,
     sign_ins: Mutex<Budgets>,
+    passwords: Mutex<Account>,
 }
+
+/// Passwords tried from anywhere: so many at once, then one a second.
+const PASSWORDS: Rate = Rate { burst: 100.0, per_s: 1.0 };
 
 impl Door {
     /// A door with full budgets.
     pub fn new(settings: DoorSettings) -> Self {
-        Door { settings, requests: Mutex::new(Budgets::new(400, 100.0)), sign_ins: Mutex::new(Budgets::new(10, 0.1)) }
+        Door {
+            settings,
+            requests: Mutex::new(Budgets::new(400, 100.0)),
+            sign_ins: Mutex::new(Budgets::new(10, 0.1)),
+            passwords: Mutex::new(Account::new(clock::now())),
+        }
     }
 
     /// Whether anybody on the network may look.
@@ -180,6 +190,18 @@ impl Door {
     pub fn may_try(&self, peer: Peer) -> Result<(), Problem> {
         spend(&self.sign_ins, peer).map_err(|seconds| {
             let detail = format!("too many sign-ins from here; try again in {seconds} s");
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail)
+        })
+    }
+
+    /// Takes a password from the budget that all addresses share, beside [`may_try`](Self::may_try).
+    pub fn may_guess(&self, peer: Peer) -> Result<(), Problem> {
+        if peer == Peer::Local {
+            return Ok(());
+        }
+        let mut passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        PASSWORDS.spend(&mut passwords, clock::now()).map_err(|seconds| {
+            let detail = format!("too many passwords were tried; try again in {seconds} s, or open the sign-in link");
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail)
         })
     }
@@ -302,13 +324,48 @@ fn spend(budgets: &Mutex<Budgets>, peer: Peer) -> Result<(), u64> {
     budgets.lock().unwrap_or_else(PoisonError::into_inner).spend(address.ip(), clock::now())
 }
 
-/// A budget for each address: so much at once, and so much a second in the long run.
-#[derive(Debug)]
-pub struct Budgets {
+/// So much at once, and so much a second in the long run.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
     burst: f64,
     per_s: f64,
-    /// What an address has spent, as of when.
-    spent: HashMap<IpAddr, (f64, LocalTime)>,
+}
+
+/// What has been spent of a budget, as of when.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    spent: f64,
+    at: LocalTime,
+}
+
+impl Account {
+    fn new(now: LocalTime) -> Self {
+        Account { spent: 0.0, at: now }
+    }
+}
+
+impl Rate {
+    /// What is spent still, now.
+    fn owed(self, account: &Account, now: LocalTime) -> f64 {
+        (account.spent - (now - account.at) as f64 / 1e9 * self.per_s).max(0.0)
+    }
+
+    /// Takes one, or says after how many seconds there will be one.
+    fn spend(self, account: &mut Account, now: LocalTime) -> Result<(), u64> {
+        *account = Account { spent: self.owed(account, now), at: now };
+        if account.spent + 1.0 > self.burst {
+            return Err(((account.spent + 1.0 - self.burst) / self.per_s).ceil().max(1.0) as u64);
+        }
+        account.spent += 1.0;
+        Ok(())
+    }
+}
+
+/// A budget for each address.
+#[derive(Debug)]
+pub struct Budgets {
+    rate: Rate,
+    spent: HashMap<IpAddr, Account>,
 }
 
 /// Addresses remembered; beyond it those that owe least are forgotten.
@@ -317,26 +374,19 @@ const MOST_ADDRESSES: usize = 1024;
 impl Budgets {
     /// Full budgets.
     pub fn new(burst: u32, per_s: f64) -> Self {
-        Budgets { burst: f64::from(burst), per_s, spent: HashMap::new() }
+        Budgets { rate: Rate { burst: f64::from(burst), per_s }, spent: HashMap::new() }
     }
 
     /// Takes one from an address's budget, or says after how many seconds there will be one.
     pub fn spend(&mut self, address: IpAddr, now: LocalTime) -> Result<(), u64> {
         if self.spent.len() >= MOST_ADDRESSES && !self.spent.contains_key(&address) {
-            let (burst, per_s) = (self.burst, self.per_s);
-            self.spent.retain(|_, (spent, at)| *spent - (now - *at) as f64 / 1e9 * per_s > burst / 2.0);
+            let rate = self.rate;
+            self.spent.retain(|_, account| rate.owed(account, now) > rate.burst / 2.0);
             if self.spent.len() >= MOST_ADDRESSES {
                 return Err(1);
             }
         }
-        let (spent, at) = self.spent.entry(address).or_insert((0.0, now));
-        let left = (*spent - (now - *at) as f64 / 1e9 * self.per_s).max(0.0);
-        (*spent, *at) = (left, now);
-        if left + 1.0 > self.burst {
-            return Err(((left + 1.0 - self.burst) / self.per_s).ceil().max(1.0) as u64);
-        }
-        *spent += 1.0;
-        Ok(())
+        self.rate.spend(self.spent.entry(address).or_insert(Account::new(now)), now)
     }
 }
 

@@ -3,14 +3,14 @@
 //! The index is on a disk, so every question is asked on a thread that may wait.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Api;
-use super::problem::Problem;
+use super::problem::{Params, Problem};
 use crate::library::{
     AlbumDetail, AlbumView, ArtistDetail, ArtistView, Cover, FolderDetail, FolderView, Library, LibraryError,
     LibraryState, Page, PlaylistDetail, PlaylistView, TrackView,
@@ -22,6 +22,7 @@ const LONGEST_PAGE: u32 = 500;
 /// Which part of a list is wanted.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct Search {
     /// Words to find: each is the beginning of one, in any order; accents and case don't count. Without any, all.
     pub q: String,
@@ -34,6 +35,7 @@ pub struct Search {
 /// Which part of a list of albums is wanted.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct AlbumSearch {
     /// Words to find in title and artist, as in `/library/search`.
     pub q: String,
@@ -48,6 +50,7 @@ pub struct AlbumSearch {
 /// How large a picture is wanted.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct Size {
     /// Pixels that it is shown with either way: a JPEG of 96, 320 or 640 is enough then. Without, it is as in the file.
     pub size: Option<u32>,
@@ -75,7 +78,7 @@ pub async fn scan(State(api): State<Api>) -> Result<StatusCode, Problem> {
 /// Finds pieces in the library: those that fit by their title come first. Without words, none.
 #[utoipa::path(get, path = "/api/v1/library/search", tag = "library", params(Search),
     responses((status = 200, body = Vec<TrackView>), (status = 409, body = Problem)))]
-pub async fn search(State(api): State<Api>, Query(search): Query<Search>) -> Result<Json<Vec<TrackView>>, Problem> {
+pub async fn search(State(api): State<Api>, Params(search): Params<Search>) -> Result<Json<Vec<TrackView>>, Problem> {
     asked(&api, move |library| library.search(&search.q, page(search.limit, search.offset))).await.map(Json)
 }
 
@@ -91,7 +94,7 @@ pub async fn track(State(api): State<Api>, Path(id): Path<String>) -> Result<Jso
     responses((status = 200, body = Vec<AlbumView>), (status = 409, body = Problem)))]
 pub async fn albums(
     State(api): State<Api>,
-    Query(search): Query<AlbumSearch>,
+    Params(search): Params<AlbumSearch>,
 ) -> Result<Json<Vec<AlbumView>>, Problem> {
     let AlbumSearch { q, artist, limit, offset } = search;
     asked(&api, move |library| library.albums(&q, artist.as_deref(), page(limit, offset))).await.map(Json)
@@ -107,7 +110,7 @@ pub async fn album(State(api): State<Api>, Path(id): Path<String>) -> Result<Jso
 /// Artists, in alphabetical order or as they fit.
 #[utoipa::path(get, path = "/api/v1/library/artists", tag = "library", params(Search),
     responses((status = 200, body = Vec<ArtistView>), (status = 409, body = Problem)))]
-pub async fn artists(State(api): State<Api>, Query(search): Query<Search>) -> Result<Json<Vec<ArtistView>>, Problem> {
+pub async fn artists(State(api): State<Api>, Params(search): Params<Search>) -> Result<Json<Vec<ArtistView>>, Problem> {
     asked(&api, move |library| library.artists(&search.q, page(search.limit, search.offset))).await.map(Json)
 }
 
@@ -137,7 +140,7 @@ pub async fn folder(State(api): State<Api>, Path(id): Path<String>) -> Result<Js
     responses((status = 200, body = Vec<PlaylistView>), (status = 409, body = Problem)))]
 pub async fn playlists(
     State(api): State<Api>,
-    Query(search): Query<Search>,
+    Params(search): Params<Search>,
 ) -> Result<Json<Vec<PlaylistView>>, Problem> {
     asked(&api, move |library| library.playlists(&search.q, page(search.limit, search.offset))).await.map(Json)
 }
@@ -155,7 +158,7 @@ pub async fn playlist(State(api): State<Api>, Path(id): Path<String>) -> Result<
 pub async fn track_artwork(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(Size { size }): Query<Size>,
+    Params(Size { size }): Params<Size>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = known(&headers);
@@ -169,7 +172,7 @@ pub async fn track_artwork(
 pub async fn album_artwork(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(Size { size }): Query<Size>,
+    Params(Size { size }): Params<Size>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = known(&headers);

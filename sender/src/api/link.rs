@@ -88,7 +88,7 @@ async fn linked(hub: Hub, socket: WebSocket, address: SocketAddr) {
         Err(error) => return tracing::debug!(%address, %error, "not a room"),
     };
     let (outbox, inbox) = mpsc::channel(OUTBOX);
-    let link = Link { address, outbox };
+    let link = Link::new(address, outbox);
     let id = hello.room_id.clone();
     match room.enter(&hub, &hello, &key, link).await {
         Ok(number) => {
@@ -152,8 +152,9 @@ impl Room {
                     self.heard(hub, id, number, message)
                 }
                 message = inbox.recv() => match message {
-                    Some(message) => self.say(&message).await,
-                    None => Err(LinkError::HungUp),
+                    // What still waits when the hub has hung up is out of date.
+                    Some(message) if !inbox.is_closed() => self.say(&message).await,
+                    _ => Err(LinkError::HungUp),
                 },
                 _ = ping.tick() => match heard.elapsed() {
                     elapsed if elapsed > SILENCE => Err(LinkError::Silent),
@@ -209,7 +210,7 @@ async fn answers(hub: &Hub, id: &str, link: &Link) -> bool {
     let before = hub.last_report(id);
     let deadline = Instant::now() + TWIN_PATIENCE;
     while Instant::now() < deadline {
-        if link.outbox.is_closed() {
+        if link.is_dead() {
             return false;
         }
         if hub.last_report(id) != before {

@@ -1,16 +1,28 @@
-//! Errors on the wire: problem details (RFC 9457).
+//! Errors on the wire: problem details (RFC 9457). Bodies and queries are read here, so that what is wrong with them is
+//! told so too.
+
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, Request};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::house::Refusal;
+use crate::hub::NoChirp;
 use crate::hub::catalogue::ActionError;
 use crate::library::LibraryError;
+
+/// A body of JSON must be whole after this, like a head.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A file must be whole after this: the largest comes at 2 Mbit/s.
+const FILE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// What went wrong, in words for people and a type for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -38,7 +50,7 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "not-kept", "it is so now, but could not be written to the disk")
     }
 
-    /// The library has no index yet.
+    /// No stream has this id.
     pub fn no_such_stream(id: &str) -> Self {
         Refusal::missing("stream", id).into()
     }
@@ -65,6 +77,17 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<NoChirp> for Problem {
+    fn from(why: NoChirp) -> Self {
+        let kind = match &why {
+            NoChirp::Refused(refusal) => return refusal.clone().into(),
+            NoChirp::Gone => "gone",
+            NoChirp::NoCard(_) => "no-card",
+        };
+        Problem::new(StatusCode::CONFLICT, kind, why.to_string())
+    }
+}
+
 impl From<ActionError> for Problem {
     fn from(error: ActionError) -> Self {
         let (status, kind) = match &error {
@@ -87,24 +110,60 @@ impl From<LibraryError> for Problem {
     }
 }
 
-/// A JSON body; one that is not as it should be is a problem with a sentence about where and why.
+/// A JSON body; one that is not as it should be, or does not come, is a problem with a sentence about where and why.
 pub struct Body<T>(pub T);
 
-impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, state).await {
+        match within(PATIENCE, Json::<T>::from_request(request, state)).await? {
             Ok(Json(body)) => Ok(Body(body)),
-            Err(rejection) => Err(unreadable(&rejection)),
+            Err(rejection) => Err(unreadable(rejection.status(), &rejection.body_text())),
         }
     }
 }
 
-fn unreadable(rejection: &JsonRejection) -> Problem {
-    // The rejection quotes what it read: a short piece of it is enough.
-    let detail: String = rejection.body_text().chars().take(300).collect();
-    Problem::new(rejection.status(), "unreadable", detail)
+/// A body of any type, as it comes: a file.
+pub struct Upload(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Upload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match within(FILE_PATIENCE, Bytes::from_request(request, state)).await? {
+            Ok(bytes) => Ok(Upload(bytes)),
+            Err(rejection) => Err(unreadable(rejection.status(), &rejection.body_text())),
+        }
+    }
+}
+
+/// The parameters of a query; one that can't be read is a problem that names it.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(params)) => Ok(Params(params)),
+            Err(rejection) => Err(unreadable(rejection.status(), &rejection.body_text())),
+        }
+    }
+}
+
+/// What is read of a body, if it comes in time: who sends a byte now and then holds a connection for ever.
+async fn within<T>(patience: Duration, reading: impl Future<Output = T>) -> Result<T, Problem> {
+    timeout(patience, reading).await.map_err(|_| {
+        let detail = format!("the body was not whole after {} s", patience.as_secs_f64());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "slow", detail)
+    })
+}
+
+fn unreadable(status: StatusCode, why: &str) -> Problem {
+    // A rejection quotes what it read: a short piece of it is enough.
+    let detail: String = why.chars().take(300).collect();
+    Problem::new(status, "unreadable", detail)
 }
 
 /// The answer to a path that leads nowhere.
@@ -116,3 +175,6 @@ pub async fn no_such_place() -> Problem {
 pub async fn no_such_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this can't be done here; see /api/v1/openapi.json")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,20 @@
 //! Queues: what a stream that plays a library plays next, and how.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::library::asked;
-use super::problem::{Body, Problem};
+use super::problem::{Body, Params, Problem};
 use super::{Api, written};
 use crate::library::{Added, MannerChange, Page, Parts, QueueState, QueuedTrack};
 
 /// Which part of a queue is wanted.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct Part {
     /// How many at most: 100 unless it is given, never more than 1000.
     pub limit: Option<u32>,
@@ -35,7 +36,7 @@ pub struct Move {
 pub async fn list(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(part): Query<Part>,
+    Params(part): Params<Part>,
 ) -> Result<Json<Vec<QueuedTrack>>, Problem> {
     api.hub.stream(&id).ok_or_else(|| Problem::no_such_stream(&id))?;
     let page = Page { limit: part.limit.unwrap_or(100).min(1_000), offset: part.offset };

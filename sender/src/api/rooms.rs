@@ -36,7 +36,7 @@ pub async fn one(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<
     Ok(Json(rooms.into_iter().find(|room| room.id == id).ok_or_else(|| Refusal::missing("room", &id))?))
 }
 
-/// Changes name, volume, maximum, mute, trim or channels of a room.
+/// Changes name, volume, maximum, mute, trim, channels or the streams of a room that stand in for an idle one.
 #[utoipa::path(patch, path = "/api/v1/rooms/{id}", tag = "rooms", params(("id" = String, Path)),
     request_body = RoomChange,
     responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -49,7 +49,8 @@ pub async fn change(
     written(disk).await
 }
 
-/// Forgets a room, or turns one away that is at the door: it may not knock again for an hour.
+/// Forgets a room, or turns one away that is at the door: it may not knock again for an hour. A room that was let in
+/// stays when a stranger that shows its id is turned away.
 #[utoipa::path(delete, path = "/api/v1/rooms/{id}", tag = "rooms", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn forget(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
@@ -63,15 +64,12 @@ pub async fn history(State(api): State<Api>, Path(id): Path<String>) -> Json<His
     Json(api.hub.history(&id))
 }
 
-/// Makes a room chirp, also one at the door.
+/// Makes a room chirp, also one at the door. One that is not here, or has no sound card, can't.
 #[utoipa::path(post, path = "/api/v1/rooms/{id}/identify", tag = "rooms", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn identify(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    if api.hub.identify(&id)? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::new(StatusCode::CONFLICT, "gone", "the room is not here now"))
-    }
+    api.hub.identify(&id)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Lets a room in that waits at the door.

@@ -1,8 +1,9 @@
 //! Connections: accepted, bounded and served on a small runtime of their own.
 //!
 //! Everything that a stranger can make grow has an end: connections in all and from one address, the size of a head
-//! and of a body, the time a head may take, the time a dead peer is waited for. What is over the limit is closed at
-//! once. The threads here have no priority; the audio path has, and shares nothing with them.
+//! and of a body, the time either may take (a body's: [`problem`](super::problem)), the time a dead peer is waited
+//! for. What is over the limit is closed at once. The threads here have no priority; the audio path has, and shares
+//! nothing with them.
 
 use std::collections::HashMap;
 use std::io;

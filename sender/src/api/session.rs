@@ -1,14 +1,14 @@
 //! Signing in and out.
 
 use axum::Json;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::{Deserialize, Serialize};
 use unisono_host::clock;
 use utoipa::ToSchema;
 
-use super::problem::{Body, Problem};
+use super::problem::{Body, Params, Problem};
 use super::{Api, door, written};
 
 /// How the one who asks stands at the door.
@@ -64,11 +64,15 @@ pub async fn show(State(api): State<Api>, request: Request) -> Json<SessionView>
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", request_body = SignIn,
     responses((status = 204), (status = 401, body = Problem), (status = 429, body = Problem)))]
 pub async fn sign_in(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
-    api.door.may_try(door::peer(&request))?;
+    let peer = door::peer(&request);
+    api.door.may_try(peer)?;
     let Body(sign_in) = <Body<SignIn> as axum::extract::FromRequest<_>>::from_request(request, &api).await?;
     let right = match sign_in {
         SignIn { token: Some(token), .. } => api.hub.secrets(|secrets| secrets.is_token(&token)),
-        SignIn { password: Some(password), .. } => is_password(&api, password).await,
+        SignIn { password: Some(password), .. } => {
+            api.door.may_guess(peer)?;
+            is_password(&api, password).await
+        }
         SignIn { .. } => false,
     };
     if !right {
@@ -124,7 +128,7 @@ pub struct Link {
 /// `/sign-in?token=...`: what the printed link opens.
 pub async fn sign_in_link(
     State(api): State<Api>,
-    Query(link): Query<Link>,
+    Params(link): Params<Link>,
     request: Request,
 ) -> Result<Response, Problem> {
     api.door.may_try(door::peer(&request))?;

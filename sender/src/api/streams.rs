@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::library::Size;
-use super::problem::{self, Problem};
+use super::problem::{self, Params, Problem};
 use super::{Api, written};
 use crate::hub::catalogue::{Action, Playback};
 use crate::hub::view::StreamView;
@@ -121,7 +121,7 @@ pub async fn file(State(api): State<Api>, Path(file): Path<String>) -> Result<Re
 pub async fn artwork(
     State(api): State<Api>,
     Path(id): Path<String>,
-    Query(Size { size }): Query<Size>,
+    Params(Size { size }): Params<Size>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = super::library::known(&headers);

@@ -1,5 +1,8 @@
 //! The real server, at a port of its own, and real clients.
 
+mod ctl;
+mod knocking;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
@@ -13,7 +16,7 @@ use unisono_host::seal::{Handshake, Keys, Sealed};
 use super::door::DoorSettings;
 use super::*;
 use crate::client::Target;
-use crate::hub::catalogue::{Action, ActionError, Catalogue, Origin, Playback, StreamFacts};
+use crate::hub::catalogue::{Action, ActionError, Bogus, Catalogue, Origin, Playback, StreamFacts};
 use crate::hub::{AutoApprove, HubSettings};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,6 +49,10 @@ impl Catalogue for Shelf {
     fn act(&self, id: &str, action: Action) -> Result<(), ActionError> {
         self.acts.lock().unwrap().push((id.into(), action));
         Ok(())
+    }
+
+    fn bogus(&self) -> Bogus {
+        Bogus { requests: 5, announcements: 6 }
     }
 }
 
@@ -230,84 +237,6 @@ fn the_house_outlives_the_hub() {
 }
 
 #[test]
-fn a_new_room_waits_at_the_door_until_it_is_let_in() {
-    let served = Served::new(AutoApprove::Never);
-    let mut room = served.room("kitchen1");
-    let Some(FromHub::Wait(wait)) = room.hear() else { panic!("it should wait") };
-    assert_eq!(wait.streams.len(), 2);
-    let view = served.wait_for("/api/v1/rooms/kitchen1", |room| room["presence"] == "at_the_door");
-    assert_eq!(view["code"], json!(wait.code));
-    let refused = served.local().ask("PUT", "/api/v1/subscriptions/kitchen1", Some(&json!({"stream": "tv"})));
-    assert!(refused.unwrap_err().to_string().contains("let in"));
-    served.local().ask("POST", "/api/v1/rooms/kitchen1/admit", None).unwrap();
-    assert!(matches!(room.hear(), Some(FromHub::Welcome(_))));
-    room.orders();
-    served.local().ask("POST", "/api/v1/rooms/kitchen1/identify", None).unwrap();
-    assert_eq!(room.hear(), Some(FromHub::Identify));
-}
-
-#[test]
-fn a_room_at_the_door_chirps_and_once_turned_away_may_not_knock_again_soon() {
-    let served = Served::new(AutoApprove::Never);
-    let keys = Keys::generate().unwrap();
-    let mut room = Room::dial(served.address(), "kitchen1", &keys);
-    assert!(matches!(room.hear(), Some(FromHub::Wait(_))));
-    served.local().ask("POST", "/api/v1/rooms/kitchen1/identify", None).unwrap();
-    assert_eq!(room.hear(), Some(FromHub::Identify));
-    served.local().ask("DELETE", "/api/v1/rooms/kitchen1", None).unwrap();
-    assert_eq!(Room::dial(served.address(), "kitchen1", &keys).hear(), None);
-    assert_eq!(served.local().get("/api/v1/rooms").unwrap(), json!([]));
-    assert!(matches!(served.room("kitchen2").hear(), Some(FromHub::Wait(_))));
-}
-
-#[test]
-fn a_stranger_with_the_id_of_a_room_stays_at_the_door() {
-    let served = Served::new(AutoApprove::Never);
-    let keys = Keys::generate().unwrap();
-    let mut room = Room::dial(served.address(), "kitchen1", &keys);
-    served.wait_for("/api/v1/rooms/kitchen1", |room| room["presence"] == "at_the_door");
-    served.local().ask("POST", "/api/v1/rooms/kitchen1/admit", None).unwrap();
-    room.orders();
-    drop(room);
-    served.wait_for("/api/v1/rooms/kitchen1", |room| room["presence"] == "gone");
-    let mut stranger = served.room("kitchen1");
-    assert!(matches!(stranger.hear(), Some(FromHub::Wait(_))));
-    drop(stranger);
-    served.wait_for("/api/v1/rooms/kitchen1", |room| room["presence"] == "gone");
-    assert!(matches!(Room::dial(served.address(), "kitchen1", &keys).hear(), Some(FromHub::Welcome(_))));
-}
-
-#[test]
-fn a_copy_of_a_room_that_is_here_must_take_another_id() {
-    let served = Served::new(AutoApprove::Always);
-    let keys = Keys::generate().unwrap();
-    let mut room = Room::dial(served.address(), "kitchen1", &keys);
-    room.orders();
-    let mut twin = Room::dial(served.address(), "kitchen1", &keys);
-    let alive = std::thread::spawn(move || {
-        for _ in 0..100 {
-            room.report(Health { state: State::Playing, ..Health::default() });
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        room
-    });
-    assert_eq!(twin.hear(), Some(FromHub::Cloned));
-    drop(alive.join());
-}
-
-#[test]
-fn a_room_that_comes_back_before_its_old_link_is_known_to_be_dead_takes_its_place() {
-    let served = Served::new(AutoApprove::Always);
-    let keys = Keys::generate().unwrap();
-    let mut silent = Room::dial(served.address(), "kitchen1", &keys);
-    silent.orders();
-    let mut room = Room::dial(served.address(), "kitchen1", &keys);
-    assert!(matches!(room.hear(), Some(FromHub::Welcome(_))));
-    while silent.hear().is_some() {}
-    assert_eq!(served.local().get("/api/v1/rooms/kitchen1").unwrap()["presence"], "here");
-}
-
-#[test]
 fn changing_needs_a_sign_in_and_looking_too_when_reading_is_closed() {
     for reading_open in [true, false] {
         let door = DoorSettings { reading_open, ..DoorSettings::default() };
@@ -370,6 +299,9 @@ fn wrong_requests_are_problems_with_a_sentence() {
         ("GET", "/api/v1/rooms/nobody", Value::Null, 404, "no room"),
         ("GET", "/api/v2/rooms", Value::Null, 404, "openapi.json"),
         ("DELETE", "/api/v1/house", Value::Null, 405, "can't be done"),
+        ("GET", "/api/v1/streams/radio/queue?limit=x", Value::Null, 400, "limit"),
+        ("GET", "/streams/radio/artwork?size=x", Value::Null, 400, "size"),
+        ("POST", "/api/v1/announce?duck_db=x", json!(1), 400, "duck_db"),
         ("PUT", "/api/v1/subscriptions/kitchen1", json!({"stream": "opera"}), 404, "no stream"),
         ("PATCH", "/api/v1/rooms/kitchen1", json!({"volume_db": 3}), 422, "-60 (silence) to 0"),
         ("PATCH", "/api/v1/rooms/kitchen1", json!({"volum": 3}), 422, "volum"),
@@ -423,48 +355,19 @@ fn watchers_hear_the_house_at_once_and_of_every_change() {
 }
 
 #[test]
-fn the_command_line_sees_and_changes_the_house() {
-    let served = Served::new(AutoApprove::Always);
-    let mut room = served.room("kitchen1");
-    room.orders();
-    let state = served.state.path().to_str().unwrap();
-    let ctl = |words: &[&str]| {
-        let start = ["unisono-sender", "ctl", "--state-dir", state];
-        match crate::cli::command(start.iter().chain(words).map(std::ffi::OsString::from)) {
-            Ok(crate::cli::Command::Ctl(hub, request)) => crate::ctl::run(&hub, &request),
-            other => panic!("{other:?}"),
-        }
-    };
-    ctl(&["patch", "room KITCHEN1", "TV"]).unwrap();
-    assert_eq!(room.orders().stream.unwrap().id, "tv");
-    ctl(&["volume", "kitchen1", "50%"]).unwrap();
-    assert_eq!(room.orders().volume_db, -15.58);
-    ctl(&["keep", "Evening"]).unwrap();
-    ctl(&["patch", "everywhere", "none"]).unwrap();
-    assert_eq!(room.orders().stream, None);
-    ctl(&["recall", "evening"]).unwrap();
-    assert_eq!(room.orders().stream.unwrap().id, "tv");
-    let rooms = ctl(&["rooms"]).unwrap();
-    assert!(rooms.starts_with("name") && rooms.contains("Room kitchen1  here"), "{rooms}");
-    let json: Value = serde_json::from_str(&ctl(&["rooms", "--json"]).unwrap()).unwrap();
-    assert_eq!(json[0]["id"], "kitchen1");
-    assert!(ctl(&["patch", "attic", "tv"]).unwrap_err().to_string().contains("there is: Room kitchen1"));
-    assert!(ctl(&["volume", "kitchen1", "loud"]).unwrap_err().to_string().contains("0% to 100%"));
-    let picture = crate::watch::picture(&served.local().get("/api/v1/house").unwrap(), &served.local(), 100);
-    assert!(picture.contains("So What") && picture.contains("Room kitchen1"), "{picture}");
-}
-
-#[test]
 fn metrics_tell_of_every_room() {
     let served = Served::new(AutoApprove::Always);
     let mut room = served.room("kitchen1");
     room.orders();
-    room.report(Health { offset_us: Some(7.25), packets_lost: 3, ..Health::default() });
+    room.report(Health { offset_us: Some(7.25), packets_lost: 3, packets_bogus: 4, ..Health::default() });
     served.wait_for("/api/v1/rooms/kitchen1", |room| room["health"] != Value::Null);
     let (status, text) = served.network(None).text("GET", "/metrics", None).unwrap();
     assert_eq!(status, 200);
     assert!(text.contains("unisono_room_offset_microseconds{id=\"kitchen1\",name=\"Room kitchen1\"} 7.25"), "{text}");
-    assert!(text.contains("fate=\"lost\"} 3"), "{text}");
+    assert!(text.contains("fate=\"lost\"} 3") && text.contains("fate=\"bogus\"} 4"), "{text}");
+    for own in ["unisono_clock_server_bogus_total 5\n", "unisono_announcements_bogus_total 6\n"] {
+        assert!(text.contains(own), "{text}");
+    }
 }
 
 #[test]
@@ -507,6 +410,19 @@ fn the_committed_openapi_document_is_the_code_s() {
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(committed == openapi(), "run this test with UNISONO_WRITE_OPENAPI=1 and commit docs/openapi.json");
+}
+
+#[test]
+fn the_document_tells_what_bodies_and_queries_may_meet() {
+    let document: Value = serde_json::from_str(&openapi()).unwrap();
+    let told = |path: &str, method: &str, status: &str| !document["paths"][path][method]["responses"][status].is_null();
+    for path in ["/api/v1/library/search", "/api/v1/library/albums", "/api/v1/streams/{id}/queue"] {
+        assert!(told(path, "get", "400") && !told(path, "get", "408"), "{path}");
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        assert!(parameters.iter().any(|limit| limit["name"] == "limit" && limit["in"] == "query"), "{path}");
+    }
+    assert!(told("/api/v1/announce", "post", "400") && told("/api/v1/announce", "post", "408"));
+    assert!(!told("/api/v1/house", "get", "400") && !told("/api/v1/house", "get", "408"));
 }
 
 /// What the server answers to these bytes, up to the end of what comes at once.

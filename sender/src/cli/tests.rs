@@ -48,10 +48,12 @@ fn files_are_checked_and_read() {
 #[test]
 fn ctl_watch_and_completions_are_read() {
     assert!(matches!(run(&["ctl", "volume", "Kitchen", "-12"]), Ok(Command::Ctl(..))));
+    assert!(matches!(run(&["ctl", "otherwise", "Kitchen", "radio", "none"]), Ok(Command::Ctl(..))));
+    assert!(run(&["ctl", "leave", "Downstairs"]).is_err());
     assert!(matches!(run(&["ctl", "--hub", "http://den:7680", "rooms", "--json"]), Ok(Command::Ctl(..))));
     assert!(matches!(run(&["watch", "--once", "--json"]), Ok(Command::Watch(_))));
     let Err(CliError::Shown(bash)) = run(&["completions", "bash"]) else { panic!("a text") };
-    assert!(bash.contains("unisono-sender") && bash.contains("recall"));
+    assert!(bash.contains("unisono-sender") && bash.contains("recall") && bash.contains("forget-scene"));
 }
 
 #[test]

@@ -17,14 +17,29 @@ const HISTORY_STEP_NS: i64 = 900_000_000;
 pub struct Link {
     /// Where the room dials from.
     pub address: SocketAddr,
-    /// What is to be sent; when it is full the room is too slow and hung up on.
-    pub outbox: mpsc::Sender<FromHub>,
+    /// What is to be sent; `None` once it was full: the room is too slow, and is hung up on.
+    outbox: Option<mpsc::Sender<FromHub>>,
 }
 
 impl Link {
-    /// Puts a message into the outbox; false when the link is dead or stuck.
-    pub fn say(&self, message: FromHub) -> bool {
-        self.outbox.try_send(message).is_ok()
+    /// A link whose other end sends what comes out of the outbox, and ends when the outbox is closed.
+    pub fn new(address: SocketAddr, outbox: mpsc::Sender<FromHub>) -> Self {
+        Link { address, outbox: Some(outbox) }
+    }
+
+    /// Puts a message into the outbox. False when the link is dead or stuck: it is hung up on, for good, as a room that
+    /// misses one message may do the wrong thing for ever. It dials again, and is told everything anew.
+    pub fn say(&mut self, message: FromHub) -> bool {
+        let said = self.outbox.as_ref().is_some_and(|outbox| outbox.try_send(message).is_ok());
+        if !said {
+            self.outbox = None;
+        }
+        said
+    }
+
+    /// Whether nothing can be said any more.
+    pub fn is_dead(&self) -> bool {
+        self.outbox.as_ref().is_none_or(|outbox| outbox.is_closed())
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, TcpListener};
 
 use unisono_common::config::sender::SenderConfig;
+use unisono_host::log;
 
 use super::heard::{Ear, Sessions};
 use super::own::Shelf;
@@ -20,8 +21,6 @@ pub struct Running {
     pub hub: Hub,
     /// Where pages, programs and rooms find it.
     pub server: Server,
-    /// The path and query of the sign-in link, when this start is the first.
-    pub sign_in: Option<String>,
     _discovery: Option<Discovery>,
     _ear: Option<Ear>,
 }
@@ -44,7 +43,7 @@ pub fn start(config: &SenderConfig, service: &Service, listener: TcpListener) ->
         Ear::open(&service.interface).inspect_err(|error| tracing::warn!(%error, "other senders are not heard")).ok();
     let heard = ear.as_ref().map_or_else(Sessions::default, Ear::sessions);
     let listeners = Listeners::new(service.interface.clone());
-    let shelf = Shelf::new(service.live.clone(), service.library.clone(), heard, listeners, host.clone());
+    let shelf = Shelf::new(service, heard, listeners, host.clone());
     let name = config.hub_name.clone().unwrap_or_else(|| host.clone());
     let settings = HubSettings { name, auto_approve: config.auto_approve };
     let state_dir = service.state.path();
@@ -58,21 +57,21 @@ pub fn start(config: &SenderConfig, service: &Service, listener: TcpListener) ->
     let interface = if address.ip().is_loopback() { "lo" } else { service.interface.name.as_str() };
     let discovery = discovery::register(hub.name(), &hub.id(), address.port(), Some(interface));
     let discovery = discovery.inspect_err(|error| tracing::warn!("{error}")).ok();
-    let sign_in = first_link(&hub);
-    if let Some(path) = &sign_in {
-        // Printed, not logged: a log is kept and read by others.
-        eprintln!("To change what plays, sign in once: {page}{path}");
-    }
-    Ok(Running { hub, server, sign_in, _discovery: discovery, _ear: ear })
+    tell_first_link(&hub, &page);
+    Ok(Running { hub, server, _discovery: discovery, _ear: ear })
 }
 
-/// A sign-in link is made at the first start only; only its hash is kept.
-fn first_link(hub: &Hub) -> Option<String> {
+/// Until there is a sign-in link, tells how to come by one. It is made and shown, once, on a standard error that is no
+/// journal: only its hash is kept. A journal is kept and read by others, so there it only says who makes one.
+fn tell_first_link(hub: &Hub, page: &str) {
     if hub.secrets(Secrets::has_token) {
-        return None;
+        return;
+    }
+    if log::to_journal() {
+        return tracing::info!("to change what plays, get a sign-in link: sudo unisono-sender ctl link");
     }
     let (token, _) = hub.change_secrets(Secrets::new_token);
-    Some(format!("/sign-in?token={token}"))
+    eprintln!("To change what plays, sign in once: {page}/sign-in?token={token}");
 }
 
 /// How this host is called in an address that somebody types.

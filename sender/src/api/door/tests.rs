@@ -18,6 +18,21 @@ fn a_budget_is_spent_and_comes_back() {
 }
 
 #[test]
+fn many_addresses_guess_no_faster_than_some() {
+    let mut tried = Account::new(at(0.0));
+    let tries = |tried: &mut Account, now: f64| (0..500).filter(|_| PASSWORDS.spend(tried, at(now)).is_ok()).count();
+    assert_eq!(tries(&mut tried, 0.0), 100);
+    assert_eq!(PASSWORDS.spend(&mut tried, at(0.0)), Err(1));
+    assert_eq!(tries(&mut tried, 10.0), 10);
+    let door = Door::new(DoorSettings::default());
+    let from = |n: u32| Peer::Network(SocketAddr::from((n.to_be_bytes(), 7)));
+    let guessed = (0..1_000).filter(|n| door.may_guess(from(*n)).is_ok()).count();
+    // However slow this machine is.
+    assert!((100..200).contains(&guessed), "{guessed}");
+    assert_eq!(door.may_guess(Peer::Local), Ok(()));
+}
+
+#[test]
 fn many_addresses_cost_bounded_memory() {
     let mut budgets = Budgets::new(4, 1.0);
     for n in 0..100_000_u32 {
