@@ -22,15 +22,19 @@ pub struct Watch {
     /// Prints one picture and ends.
     #[arg(long)]
     once: bool,
+    /// The page's address as it is shown, such as a sign-in link.
+    #[arg(long, value_name = "URL")]
+    page: Option<String>,
 }
 
 /// Draws until it is ended by a signal; a hub that goes away is waited for.
 pub fn run(watch: &Watch) -> Result<(), ClientError> {
     let target = watch.hub.target()?;
+    let drawn = |house: &Value| picture(house, &target, watch.page.as_deref(), width());
     let mut house = target.get("/api/v1/house");
     if watch.once {
         let house = house?;
-        let text = if watch.hub.json { format!("{house:#}\n") } else { picture(&house, &target, width()) };
+        let text = if watch.hub.json { format!("{house:#}\n") } else { drawn(&house) };
         return print(&text);
     }
     let ended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -41,7 +45,7 @@ pub fn run(watch: &Watch) -> Result<(), ClientError> {
     while !ended.load(std::sync::atomic::Ordering::Relaxed) {
         let text = match &house {
             Ok(house) if watch.hub.json => format!("{house}\n"),
-            Ok(house) => picture(house, &target, width()),
+            Ok(house) => drawn(house),
             Err(error) => format!("{error}\n"),
         };
         // Home, each line cleared to its end, then all below: nothing flickers.
@@ -58,8 +62,8 @@ fn print(text: &str) -> Result<(), ClientError> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| ClientError::Problem(error.to_string()))
 }
 
-/// The house in lines of at most `width` characters.
-pub(crate) fn picture(house: &Value, target: &Target, width: usize) -> String {
+/// The house in lines of at most `width` characters, and the address of its page whole.
+pub(crate) fn picture(house: &Value, target: &Target, page: Option<&str>, width: usize) -> String {
     let hub = &house["hub"];
     let mut lines = vec![format!("Unisono {}  {}", shown(&hub["version"]), shown(&hub["name"])), String::new()];
     for stream in list(&house["streams"]) {
@@ -81,9 +85,14 @@ pub(crate) fn picture(house: &Value, target: &Target, width: usize) -> String {
     }
     let troubles = list(&house["rooms"]).filter_map(|room| room["trouble"]["text"].as_str());
     lines.extend(troubles.map(|text| format!("! {text}")));
-    lines.push(next_step(house, target));
+    lines.push(next_step(house));
     let cut = |line: &String| line.chars().take(width).collect::<String>() + "\n";
-    lines.iter().map(cut).collect()
+    let page = match (page, target) {
+        (Some(page), _) => format!("The page: {page}\n"),
+        (None, Target::Network { host, .. }) => format!("The page: http://{host}/\n"),
+        (None, Target::Socket(_)) => String::new(),
+    };
+    lines.iter().map(cut).collect::<String>() + &page
 }
 
 const HEAD: &str =
@@ -150,17 +159,13 @@ fn room_line(room: &Value) -> String {
 }
 
 /// What somebody who sees this would do next.
-fn next_step(house: &Value, target: &Target) -> String {
-    let waiting = list(&house["rooms"]).find(|room| room["presence"] == "at_the_door");
-    match (waiting, target) {
-        (Some(room), _) => format!("A new room waits: unisono-sender ctl admit \"{}\"", shown(&room["name"])),
-        (None, _) if list(&house["rooms"]).next().is_none() => {
+fn next_step(house: &Value) -> String {
+    match list(&house["rooms"]).find(|room| room["presence"] == "at_the_door") {
+        Some(room) => format!("A new room waits: unisono-sender ctl admit \"{}\"", shown(&room["name"])),
+        None if list(&house["rooms"]).next().is_none() => {
             "No room yet. Start one: unisono-receiver (on this host or any other of this network)".to_owned()
         }
-        (None, Target::Network { host, .. }) => format!(
-            "The house as JSON: http://{host}/api/v1/house; to patch rooms: unisono-sender ctl --help. Ctrl-C ends."
-        ),
-        (None, Target::Socket(_)) => "unisono-sender ctl help says what can be changed. Ctrl-C ends.".to_owned(),
+        None => "unisono-sender ctl --help says what can be changed from here. Ctrl-C ends.".to_owned(),
     }
 }
 
