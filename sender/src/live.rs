@@ -127,18 +127,24 @@ struct Opened {
     identity: Option<(String, String)>,
 }
 
+/// Who sends, repairs, announces and shows what is on air.
+pub(crate) struct Outlets {
+    pub(crate) streams: Streams,
+    pub(crate) transmitter: Transmitter,
+    pub(crate) repair: RepairServer,
+    pub(crate) teller: Teller,
+}
+
 impl Live {
     /// Puts the streams of `config` on air: all of them or, when one can't be had, none.
     pub(crate) fn start(
         config: SenderConfig,
         file: Option<PathBuf>,
         network: Network,
-        streams: Streams,
-        transmitter: Transmitter,
-        repair: RepairServer,
-        teller: Teller,
+        outlets: Outlets,
         clock: MediaClock,
     ) -> Result<Self, StartError> {
+        let Outlets { streams, transmitter, repair, teller } = outlets;
         let (entries, keys) = (Vec::new(), BTreeMap::new());
         let clocks = Clocks::new(network.interface.clone());
         let mut inner = Inner {
@@ -269,10 +275,9 @@ impl Inner {
             let described = (config.clone(), groups, *host);
             timing = Some(Arc::new(Timing::new(clock, described, encoded, derived, Arc::clone(state))));
         } else {
-            let describe = |identity: &StreamIdentity| {
+            outdated = describe::settle(&mut identity, derived, |identity| {
                 describe::session(config, &groups, host, identity, describe::own_clock(host))
-            };
-            outdated = describe::settle(&mut identity, derived, describe);
+            });
             address.sdp.clone_from(&identity.announced);
         }
         let encoded = identity.encode()?;
@@ -355,7 +360,8 @@ impl Inner {
             wait_for_end(&on_air.source);
             Address { group: on_air.group, ssrc: on_air.ssrc, sdp: on_air.sdp().to_string() }
         }) else {
-            return Ok(self.entries.push(Entry { config: config.clone(), ..entry }));
+            self.entries.push(Entry { config: config.clone(), ..entry });
+            return Ok(());
         };
         let (mut on_air, feed) = match self.feed(config, address) {
             Ok(ready) => ready,

@@ -202,6 +202,7 @@ impl Drop for RepairServer {
 struct Worker {
     socket: PeerSocket,
     beginning: mpsc::Receiver<Box<Lane>>,
+    #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
     lanes: Vec<Box<Lane>>,
     leases: Leases,
 }

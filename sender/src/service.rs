@@ -18,7 +18,7 @@ use unisono_host::state::{StateDir, StateError};
 use crate::announce::Announcer;
 use crate::describe::Host;
 use crate::library::{Librarian, Library};
-use crate::live::{DSCP, Live, Network};
+use crate::live::{DSCP, Live, Network, Outlets};
 use crate::repair::{RepairServer, RepairSocket};
 use crate::source::SourceError;
 use crate::streams::Streams;
@@ -35,7 +35,7 @@ pub struct Service {
     /// Its clock.
     pub clock: MediaClock,
     /// Its clock's server.
-    pub time_server: TimeServer,
+    pub time_server: Arc<TimeServer>,
     /// Where it sends.
     pub interface: Interface,
     /// Its state directory, which is its own.
@@ -116,7 +116,8 @@ impl Service {
         let state = Arc::new(StateDir::open(config.state_dir.as_deref(), "sender")?);
         let clock = MediaClock::start();
         let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, config.clock_port));
-        let time_server = timeserver::spawn(TimeServerConfig { listen, ..TimeServerConfig::default() }, clock)?;
+        let server_config = TimeServerConfig { listen, ..TimeServerConfig::default() };
+        let time_server = Arc::new(timeserver::spawn(server_config, clock)?);
         let clock_port = time_server.local_addr().port();
         let options = SendOptions { source_port: 0, ttl: config.ttl, dscp: DSCP };
         let repair =
@@ -139,7 +140,8 @@ impl Service {
         let teller = Teller::start(announcer, streams.clone(), clock, farewell).map_err(StartError::Thread)?;
         let network = Network { interface: interface.clone(), host, state: state.clone(), library: library.clone() };
         let librarian = library.start().map_err(StartError::Thread)?;
-        let live = Live::start(config.clone(), file, network, streams, transmitter, repair, teller, clock)?;
+        let outlets = Outlets { streams, transmitter, repair, teller };
+        let live = Live::start(config.clone(), file, network, outlets, clock)?;
         // Not before all of it stands: of a start that fails one sentence is told.
         info!(interface = interface.name, %address, clock_port, state = %state.path().display(), "sender starts");
         Ok(Service { live, clock, time_server, interface, state, library, _librarian: librarian })

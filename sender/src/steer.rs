@@ -22,7 +22,7 @@ pub fn toward(from: &ClockMap, to: &ClockMap, now: LocalTime) -> Option<ClockMap
     match off_ns.abs() {
         // A nanosecond is not worth a line of its own.
         ..=1 => Some(*to),
-        ..=FURTHEST_NS => {
+        2..=FURTHEST_NS => {
             let approach = (off_ns as f64 * 1e-9 / TIME_CONSTANT_S).clamp(-FASTEST, FASTEST);
             let offset_ns = here.as_ns() - now.as_ns();
             Some(ClockMap { at: now, offset_ns, offset_fraction_ns: 0.0, rate: to.rate + approach, ..*to })

@@ -121,6 +121,7 @@ impl Drop for Teller {
     }
 }
 
+#[allow(clippy::vec_box, reason = "they come in their boxes")]
 fn hear(word: Word, announcer: &mut Announcer, reporters: &mut Vec<Box<Reporter>>, clock: MediaClock) {
     match word {
         Word::Begin(mut reporter) => {

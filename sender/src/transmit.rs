@@ -168,6 +168,7 @@ struct Desk {
     followed: Vec<(u8, ClockReader)>,
     pace: Pace,
     /// In the order of `pace`.
+    #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
     lanes: Vec<Box<Lane>>,
     mixed: [i32; MAX_SAMPLES],
 }
@@ -312,7 +313,9 @@ impl Lane {
             }
         });
         // Full when nobody looks after it: then there is nobody to send anything again either.
-        let _ = self.copies.as_mut().map(|copies| copies.push(Sent::new(packet)));
+        if let Some(copies) = &mut self.copies {
+            let _ = copies.push(Sent::new(packet));
+        }
         let octets = (packet.len() - unisono_common::rtp::HEADER_LEN) as u64;
         let sent = self.socket.as_ref().map(|socket| socket.send_to(packet, self.group));
         self.frame = frame;

@@ -2,6 +2,7 @@
 //! that tell it how they are.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::disallowed_methods, reason = "it times what runs")]
 
 mod common;
 

@@ -271,13 +271,19 @@ impl Keeper {
             return wanted.into_iter().map(target).collect();
         }
         let quiet = |&(first, last): &(LocalTime, LocalTime)| now - last > QUIET_NS || now - first > LONGEST_WAIT_NS;
-        let due = self.dirty.extract_if(.., |_, times| quiet(times));
+        let mut due = Vec::new();
+        self.dirty.retain(|folder, times| {
+            if quiet(times) {
+                due.push(folder.clone());
+            }
+            !quiet(times)
+        });
         let roots = &board.roots;
-        let target = |(folder, _): (PathBuf, _)| {
+        let target = |folder: PathBuf| {
             let root = roots.iter().find(|root| folder.starts_with(root))?.clone();
             Some(Target { folder, root, whole: false })
         };
-        due.filter_map(target).collect()
+        due.into_iter().filter_map(target).collect()
     }
 
     fn scan(&mut self, targets: Vec<Target>) {

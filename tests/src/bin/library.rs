@@ -4,6 +4,8 @@
 //!
 //! The files are made first: FLAC and MP3, silence in them, tags of their own, in folders by artist and album.
 
+#![allow(clippy::disallowed_methods, reason = "it times what runs")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

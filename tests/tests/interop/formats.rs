@@ -36,7 +36,7 @@ fn sample(frame: usize, channel: usize, depth: Depth) -> i32 {
     let frame = frame % PERIOD;
     let value = match channel {
         0 => frame as i32 + 1,
-        _ => ((frame * 8 + channel).wrapping_mul(0x9e37_79b1) >> 8) as i32 % 0x7fff | 1,
+        _ => (((frame * 8 + channel).wrapping_mul(0x9e37_79b1) >> 8) as i32 % 0x7fff) | 1,
     };
     value << (depth.bits() - 16)
 }

@@ -21,7 +21,7 @@ impl Found {
     /// Stretches that hold the signal, as a share of those from the first to the last that does.
     pub(crate) fn share(&self) -> f64 {
         let heard = || self.places.iter().enumerate().filter_map(|(i, place)| place.map(|_| i));
-        match (heard().next(), heard().last()) {
+        match (heard().next(), heard().next_back()) {
             (Some(first), Some(last)) => heard().count() as f64 / (last + 1 - first) as f64,
             _ => 0.0,
         }

@@ -28,7 +28,7 @@ fn a_folder_is_news_when_something_in_it_changes() {
     assert!(changes.watches().is_complete());
     assert_eq!(changes.take(), News::default());
     fs::write(b.join("song.flac"), "la").unwrap();
-    assert_eq!(news(&mut changes).folders.into_iter().collect::<Vec<_>>(), [b.clone()]);
+    assert_eq!(news(&mut changes).folders.into_iter().collect::<Vec<_>>(), std::slice::from_ref(&b));
     fs::rename(b.join("song.flac"), a.join("song.flac")).unwrap();
     let mut folders = BTreeSet::new();
     while folders.len() < 2 {

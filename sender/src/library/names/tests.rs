@@ -1,6 +1,6 @@
 use super::*;
 
-fn sorted<'a>(mut names: Vec<&'a str>) -> Vec<&'a str> {
+fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names.sort_by_key(|name| sort_file(OsStr::new(name)));
     names
 }

@@ -42,7 +42,7 @@ impl RunFigures {
         let surprises: Vec<f64> = looks.map(|p| ((p.error_us - bias_us) / p.sigma_us).powi(2)).collect();
         Self {
             bias_us,
-            converged_s: trace.points.iter().filter(above).last().map_or(0.0, |p| p.t_s),
+            converged_s: trace.points.iter().rfind(above).map_or(0.0, |p| p.t_s),
             worst_2_to_60_us: worst(2.0, SETTLED_S),
             worst_after_10_us: worst(JOINED_S, f64::INFINITY),
             settled_us,
