@@ -148,7 +148,19 @@ fn a_stream_is_sent_announced_reported_and_taken_back() {
     assert!(apart.abs() <= 1, "NTP and RTP time of the report are {apart} frames apart");
 
     assert!(sender.end().success());
-    assert_eq!(receive(&mut announcements, announced(Kind::Deletion)), session);
+    let ended = clock::now();
+    for group in [&mut announcements, &mut pulse] {
+        let (deleted, mut deletions) = (announced(Kind::Deletion), Vec::new());
+        let taken_back = receive(group, |bytes, from| {
+            let session = deleted(bytes, from)?;
+            deletions.push(bytes.to_vec());
+            (deletions.len() == 3).then_some(session)
+        });
+        // A lost packet must not keep it alive, and who waits for the end has waited for all three.
+        assert_eq!(taken_back, session);
+        assert!(deletions.iter().all(|packet| *packet == deletions[0]), "{deletions:?}");
+    }
+    assert!(clock::now() - ended < 2_000_000_000, "deletions came {} ns after the end", clock::now() - ended);
     receive(&mut reports, |bytes, _| {
         rtcp::parse(bytes).unwrap().contains(&Item::Bye { ssrc: report.ssrc }).then_some(())
     });

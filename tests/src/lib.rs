@@ -13,6 +13,7 @@
 //! - [`records`]: what a simulated card put on its analog output;
 //! - [`analysis`]: where each room was in the signal, and how far apart they were; pure;
 //! - [`stalls`]: what the machine itself did meanwhile;
+//! - [`interop`]: the table of other people's programs;
 //! - [`plot`]: offset of each room against time;
 //! - [`truth`]: the clock that all of this is measured by.
 //!
@@ -29,6 +30,7 @@ pub mod feeder;
 pub mod hot;
 pub mod house;
 pub mod instruments;
+pub mod interop;
 pub mod namespaces;
 pub mod player;
 pub mod plot;

@@ -72,14 +72,17 @@ impl Network {
         self.switch.as_ref()
     }
 
+    /// Makes `srv` alone, a host that has nothing but its loopback.
+    pub fn alone() -> Result<Network, NetworkError> {
+        let house = new_house()?;
+        let mut network = Network { switch: None, names: vec![] };
+        let host = network.add(&house, "srv")?;
+        ip(None, "link set lo up", &host)?;
+        Ok(network)
+    }
+
     fn wired(rooms: usize, plug: impl Fn(&str, &str) -> Result<(), NetworkError>) -> Result<Network, NetworkError> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        // SAFETY: geteuid has no preconditions.
-        if unsafe { libc::geteuid() } != 0 {
-            return Err(NetworkError::NotRoot);
-        }
-        sweep();
-        let house = format!("{PREFIX}{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let house = new_house()?;
         let mut network = Network { switch: None, names: vec![] };
         let switch = network.add(&house, "sw")?;
         ip(None, "link set lo up", &switch)?;
@@ -193,6 +196,17 @@ impl Drop for Network {
             let _ = Command::new("ip").args(["netns", "del", name]).stderr(Stdio::null()).status();
         }
     }
+}
+
+/// What the names of a new house begin with, once what killed runs left is gone.
+fn new_house() -> Result<String, NetworkError> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    // SAFETY: geteuid has no preconditions.
+    if unsafe { libc::geteuid() } != 0 {
+        return Err(NetworkError::NotRoot);
+    }
+    sweep();
+    Ok(format!("{PREFIX}{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// Runs `ip -n HOST COMMAND`, or `ip OBJECT COMMAND` outside of any namespace.

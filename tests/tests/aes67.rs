@@ -13,14 +13,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use common::{AUDIBLE_NS, IN_STEP_US, Playing, assert_undamaged, end, skipped};
+use unisono_common::clock::ptp::Lock;
 use unisono_common::rtp::{self, Header};
 use unisono_common::sap::{self, GROUP_LOCAL, Kind};
 use unisono_common::time::{MediaTime, rtp_timestamp};
 use unisono_host::clock;
 use unisono_tests::aes67;
+use unisono_tests::analysis::Quantiles;
 use unisono_tests::capture::{Capture, Datagram};
 use unisono_tests::house::{Room, binaries, reports};
 use unisono_tests::instruments::{Card, HostClock};
+use unisono_tests::interop;
 use unisono_tests::namespaces::{self, SERVER_ADDRESS};
 use unisono_tests::processes::{Launch, PLAYER_PRIORITY, Process};
 use unisono_tests::signals::Signal;
@@ -146,6 +149,14 @@ fn check_packets(ear: &Capture, sdp: &str) {
     assert!(!requests.is_empty() && requests.iter().all(|request| request.dscp == 46), "{requests:?}");
 }
 
+fn shown(spread: Quantiles) -> String {
+    format!("{:.1} us apart (median; 95 % {:.1} us, most {:.1} us)", spread.median, spread.p95, spread.max)
+}
+
+fn tell(direction: &str, peer: &str, seen: &str) {
+    interop::tell(direction, peer, &interop::debian_version("linuxptp"), seen).unwrap();
+}
+
 #[test]
 fn a_sender_and_rooms_that_follow_a_grandmaster_are_in_step() {
     undisturbed(|| {
@@ -169,17 +180,17 @@ fn a_sender_and_rooms_that_follow_a_grandmaster_are_in_step() {
         }
         check_packets(&ear, &sdp);
         truth::pause(Duration::from_secs(20));
-        let clocks = [&one, &two].map(|room| reports(room).pop().and_then(|health| health.clock_sigma_us));
+        let last = [&one, &two].map(|room| reports(room).pop().unwrap_or_default());
+        assert!(last.iter().all(|health| health.ptp == Some(Lock::Locked)), "{last:?}");
+        let clocks = last.map(|health| health.clock_sigma_us);
         end(&mut [&mut one, &mut two, &mut sender]);
         ptp4l.stop();
         let (survey, stalls) = playing.survey(&["u1", "u2"]);
         let verdict = survey.verdict(survey.all_sound_s() + 6.0);
         let spread = verdict.spread_us;
-        println!(
-            "AES67 by ptp4l: the rooms are {:.1} us apart in the middle, {:.1} us at most in 95 of 100 windows, {:.1} us \
-             at most; their clocks are known to {clocks:.1?} us",
-            spread.median, spread.p95, spread.max
-        );
+        println!("the rooms' clocks are known to {clocks:.1?} us");
+        let seen = format!("the grandmaster of our sender and rooms; two rooms {}", shown(spread));
+        tell("ours to them", "AES67 (by linuxptp's `ptp4l`)", &seen);
         assert!(verdict.windows >= 30, "{verdict:?}");
         assert!(spread.max < IN_STEP_US, "{spread:?}");
         assert_undamaged(&survey, survey.all_sound_s() + 6.0, stalls);
@@ -295,7 +306,8 @@ fn rooms_play_the_streams_of_others_by_ptp_in_step() {
         ptp4l.stop();
         let (survey, _) = playing.survey(&["u1", "u2"]);
         let verdict = survey.verdict(survey.all_sound_s() + 6.0);
-        println!("a foreign AES67 stream: {:?}", verdict.spread_us);
+        let seen = format!("as aes67-linux-daemon describes it, found by SAP; two rooms {}", shown(verdict.spread_us));
+        tell("theirs to ours", "AES67 (by linuxptp's `ptp4l`)", &seen);
         assert!(verdict.windows >= 30, "{verdict:?}\n{}", one.log());
         assert!(verdict.spread_us.max < IN_STEP_US, "{:?}", verdict.spread_us);
     });

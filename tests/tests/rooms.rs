@@ -138,13 +138,29 @@ fn a_cable_that_is_pulled_for_a_while_costs_no_more_than_that_while() {
     });
 }
 
+/// The same host, whose time of day steps by so many milliseconds while the music plays.
+fn stepping(host: Room, ms: f64) -> Room {
+    Room { clock: HostClock { step: Some((ms, 8.0)), ..host.clock }, ..host }
+}
+
 #[test]
 fn nobody_hears_host_time_step() {
+    let rooms = [stepping(room(20.0, 3_000.0, 40.0), 2_500.0), stepping(room(-15.0, 0.0, -30.0), -40.0)];
+    assert_steps_are_not_heard(None, rooms);
+}
+
+#[test]
+fn nobody_hears_the_senders_time_step() {
+    let sender = stepping(room(0.0, 700.0, 0.0), -2_500.0);
+    assert_steps_are_not_heard(Some(sender), [room(20.0, 3_000.0, 40.0), room(-15.0, 0.0, -30.0)]);
+}
+
+/// Whoever's time steps, both rooms play in step and undamaged throughout.
+fn assert_steps_are_not_heard(host: Option<Room>, [one, two]: [Room; 2]) {
     undisturbed(|| {
         let Some(playing) = Playing::in_namespaces(2) else { return };
-        let mut sender = playing.start_sender();
-        let stepping = |room: Room, ms: f64| Room { clock: HostClock { step: Some((ms, 8.0)), ..room.clock }, ..room };
-        let (one, two) = (stepping(room(20.0, 3_000.0, 40.0), 2_500.0), stepping(room(-15.0, 0.0, -30.0), -40.0));
+        let environment = host.map_or_else(Vec::new, |host| playing.house.environment(&host, "srv").unwrap());
+        let mut sender = playing.start_sender_in(environment);
         let mut one = playing.house.start_receiver(1, &one, "u1", "").unwrap();
         let mut two = playing.house.start_receiver(2, &two, "u2", "").unwrap();
         playing.wait_for_all(&["u1", "u2"], &[&sender, &one, &two]);
