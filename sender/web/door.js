@@ -38,8 +38,9 @@ export function newRoom(first) {
 export function doorView() {
   const lead = el('p.lead');
   const password = el('input', { type: 'password', autocomplete: 'new-password', minlength: 8, maxlength: 256, required: true });
+  const none = el('button.btn.bare', { type: 'button', onclick: () => change(null) }, 'Use none');
   const set = el('form.sheet', {}, el('label.line', {}, el('span', {}, 'House password, 8 characters or more'), password),
-    el('p.ends', {}, el('button.btn.solid', {}, 'Set it'), el('button.btn.bare', { type: 'button', onclick: () => change(null) }, 'Use none')));
+    el('p.ends', {}, el('button.btn.solid', {}, 'Set it'), none));
   const link = el('output.link');
   const make = el('button.btn', { type: 'button' }, 'Make a link for another device');
   const out = el('button.btn.bare', { type: 'button' }, 'Sign this one out');
@@ -75,6 +76,7 @@ export function doorView() {
     update() {
       const { reading_open: open, has_password: has } = store.session ?? {};
       text(lead, `${open ? 'Anybody in this network may look' : 'Only who is signed in may look'}; only who is signed in may change anything. ${has ? 'There is a house password.' : 'There is no house password: only the sign-in link opens.'}`);
+      none.hidden = !has;
     },
     title: () => 'The door',
   };

@@ -122,7 +122,7 @@ export function queuePanel() {
 
 function facts(stream) {
   const from = stream.origin === 'here' ? 'this sender' : stream.sender;
-  return [['Source', words.source(stream)], ['From', from], ['Format', stream.format], ['Address', stream.address], ['Description', stream.sdp]].filter(([, value]) => value);
+  return [['Source', words.source(stream)], ['From', from], ['Format', words.format(stream.format)], ['Address', stream.address], ['Description', stream.sdp]].filter(([, value]) => value);
 }
 
 function fact([name]) {

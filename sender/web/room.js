@@ -158,11 +158,14 @@ export function roomView() {
       classes(node, { away, bad: ['late', 'no_card', 'starved', 'trouble'].includes(is) });
       set(sound, { inert: away });
       text(title, now.name);
-      text(sentence, away ? `The sender is away. ${words.roomSentence(now, store.house)}` : words.roomSentence(now, store.house));
+      const does = words.roomSentence(now, store.house);
+      text(sentence, away ? `The sender is away. The last we know: ${does.charAt(0).toLowerCase()}${does.slice(1)}` : does);
       dot.hidden = !line;
       const trouble = words.troubles({ ...store.house, rooms: [now], streams: [] })[0];
-      text(advice, trouble ? `${trouble.text} ${trouble.help}` : '');
-      advice.hidden = !trouble;
+      const word = trouble ?? words.aside(now);
+      text(advice, word ? `${word.text} ${word.help}`.trim() : '');
+      advice.hidden = !word;
+      classes(advice, { calm: !trouble });
       chirp.disabled = now.presence === 'gone' || away;
       graph.draw(words.isHeard(now) ? now.health.offset_us : null);
 

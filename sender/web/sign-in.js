@@ -75,7 +75,7 @@ export function signInView() {
       const { has_password: has, reading_open: open } = store.session ?? {};
       text(title, open ? 'Sign in to change that' : 'This house is locked');
       text(label, has ? 'House password, or the sign-in link' : 'Sign-in link');
-      text(hint, `The sender printed the link when it first started; “unisono-sender ctl link” makes a new one. ${has ? '' : 'There is no password yet. '}This device stays signed in for 180 days.`);
+      text(hint, `On the sender's host, “unisono-sender ctl link” makes a sign-in link; where the sender is a service, “sudo” comes first. ${has ? '' : 'There is no password yet. '}This device stays signed in for 180 days.`);
       form.querySelector('.look').hidden = !open;
     },
   };

@@ -225,19 +225,34 @@ function ofRoom(room, house, now) {
     case 'trouble': {
       const ratio = room.health.loss_ratio;
       if (ratio > 0) return say('loss', 'loses packets', `${capital(inHundred(ratio))} never came; the gaps are faded over.`, `loses ${inHundred(ratio)} packets.`);
-      const said = sentence(room.trouble.text.replace(`${room.name}: `, '').replace(`${room.name} `, ''));
+      const said = told(room);
       return { ...say('other', 'needs a hand', capital(said), said), help: room.trouble.help ?? '' };
     }
     case 'gone': {
       const gone = now - (room.last_seen_s ?? now);
       if (!room.stream || gone > MISSED_S) return null;
-      return say('gone', 'is not heard', `It was last heard ${lasting(gone)} ago.`, `was last heard ${lasting(gone)} ago.`);
+      return say('gone', 'is not heard', `It was last heard ${lasting(gone)} ago.`, 'does not answer.');
     }
     case 'stale':
       return say('stale', 'is not heard', 'It is linked, but reports nothing.', 'reports nothing.');
+    case 'locking':
+      if (room.health.ptp !== 'searching' || !room.trouble) return null;
+      return { ...say('other', 'needs a hand', room.trouble.text, room.trouble.text.replace(`${room.name} `, '')), help: room.trouble.help ?? '' };
     default:
       return null;
   }
+}
+
+/** What the hub says of a room, without its name in front. */
+function told({ name, trouble }) {
+  return sentence(trouble.text.replace(`${name}: `, '').replace(`${name} `, ''));
+}
+
+/** What is worth a word about a room though nobody hears anything of it: `{ text, help }`, or null. */
+export function aside(room) {
+  const current = room.presence === 'here' && room.health && room.health_age_s <= STALE_S;
+  if (!current || !room.trouble || room.trouble.audible) return null;
+  return { text: capital(told(room)), help: room.trouble.help ?? '' };
 }
 
 function together(same) {
@@ -349,6 +364,14 @@ export function source({ origin, kind, playback: { state, reason, writer_ppm: wr
   return `${KINDS[kind] ?? kind}, ${does}${clock}${idle && state === 'playing' ? `; silent for ${lasting(silent)}` : ''}`;
 }
 
+const LOUDSPEAKERS = ['no channels', 'mono', 'stereo'];
+
+/** What is on the wire, `48000:16:2`: "48 kHz, 16 bit, stereo". */
+export function format(text) {
+  const [, rate, bits, channels] = /^(\d+):(\d+):(\d+)$/.exec(text) ?? [];
+  return rate ? `${rate / 1000} kHz, ${bits} bit, ${LOUDSPEAKERS[channels] ?? `${channels} channels`}` : text;
+}
+
 /** Why a line doesn't sound as it should, if it doesn't. */
 function standing(stream, listeners) {
   if (!stream.enabled) return listeners ? 'Off. Its rooms are silent' : 'Off';
@@ -404,8 +427,16 @@ function lossFact(health) {
   return ['', 'None', `${since}${dry}`];
 }
 
+/** What is said of a PTP clock that is not well known. */
+const PTP = {
+  searching: ['', 'no PTP grandmaster', ' is heard'],
+  learning: ['', 'a PTP grandmaster', ' is heard, its time not known yet'],
+  holdover: ['', 'held', ': its PTP grandmaster is heard no more'],
+};
+
 function clockFact(health) {
   const sigma = health.clock_sigma_us;
+  if (PTP[health.ptp]) return PTP[health.ptp];
   if (sigma == null) return ['', 'not known yet', ''];
   const quality = sigma < 2 ? 'very good' : sigma < 20 ? 'good' : sigma < 100 ? 'fair' : 'poor';
   const host = Math.abs(health.clock_ppm ?? 0) < 0.5 ? '' : `; the host's own runs ${ppm(health.clock_ppm)}`;

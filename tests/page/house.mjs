@@ -60,9 +60,15 @@ export class House {
     return `http://127.0.0.1:${this.front}`;
   }
 
+  /** Writes the sender's configuration as it is to be from now on. */
+  configure(config) {
+    this.config = config;
+    writeFileSync(join(this.dir, 'sender.toml'), config);
+  }
+
   /** Starts the sender, or starts it again. */
   async startSender() {
-    writeFileSync(join(this.dir, 'sender.toml'), this.config);
+    this.configure(this.config);
     const program = this.#start('unisono-sender', 'sender');
     await until('the sender', async () => {
       if (program.exitCode !== null) throw new Error(`the sender has ended:\n${this.log('sender')}`);

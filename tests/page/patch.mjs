@@ -5,14 +5,21 @@ import { after, before, test } from 'node:test';
 
 import { launch, open } from './browser.mjs';
 import { until } from './house.mjs';
+import { amplitude, tail } from './sound.mjs';
 import { ALPHA, BETA, becomes, crossing, packets, sounds, tonesHouse } from './tones.mjs';
+
+/** A line with a tone of its own on either side. */
+const [LEFT, RIGHT] = [600, 1500];
+const SIDES = `id = "sides"\nname = "Sides"\nsource = { type = "command", command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "aevalsrc=0.1*sin(2*PI*${LEFT}*t)|0.1*sin(2*PI*${RIGHT}*t):s=48000", "-f", "s16le", "-"] }`;
+/** The two notes of a chirp, in Hz (`receiver/src/mix.rs`). */
+const CHIRP = [880, 1174.66];
 
 let house;
 let browser;
 let page;
 
 before(async () => {
-  [house, browser] = await Promise.all([tonesHouse(), launch()]);
+  [house, browser] = await Promise.all([tonesHouse({ streams: [SIDES] }), launch()]);
   page = await open(browser, house);
   await crossing(page, 'Kitchen', 'alpha').waitFor();
 });
@@ -152,6 +159,27 @@ test('a line is paused; switched off it is no longer sent, and its rooms are sil
   await sounds(house, 'Bath', BETA);
 });
 
+test('the channels that a room plays are what its card puts out', async () => {
+  const study = await house.room('Study');
+  await house.ask('PATCH', `/api/v1/rooms/${study.id}`, { volume_db: -10 });
+  await page.goto(`${house.url}/#/room/${study.id}`);
+  await page.getByRole('radio', { name: 'Sides' }).click();
+  const heard = (channel) => {
+    const samples = tail(house.record('Study'), 0.3, channel);
+    const [left, right] = [LEFT, RIGHT].map((frequency) => amplitude(samples, frequency));
+    const is = (level) => level > 5e-3;
+    return is(left) ? (is(right) ? 'both' : 'left') : is(right) ? 'right' : 'nothing';
+  };
+  for (const [name, wanted] of [['Stereo', 'left, right'], ['Left', 'left, left'], ['Right', 'right, right'], ['Mono', 'both, both'], ['Stereo', 'left, right']]) {
+    await page.getByRole('radiogroup', { name: 'Channels' }).getByRole('radio', { name }).click();
+    await becomes(house, 'Study', name, (room) => room.channels === name.toLowerCase());
+    await until(`${name}: ${wanted}`, () => [heard(0), heard(1)].join(', ') === wanted);
+  }
+  await page.getByRole('radio', { name: house.lines.alpha }).click();
+  await becomes(house, 'Study', 'alpha', (room) => room.stream === 'alpha' && room.settled);
+  await page.goto(`${house.url}/#/`);
+});
+
 test('a room has its own address, and everything about it is there', async () => {
   await page.getByRole('link', { name: 'Study' }).click();
   await page.getByRole('heading', { level: 1, name: 'Study' }).waitFor();
@@ -164,6 +192,9 @@ test('a room has its own address, and everything about it is there', async () =>
   await page.getByText('As if the loudspeaker stood 10 cm further away.').waitFor();
   await page.getByRole('button', { name: 'Make it chirp' }).click();
   await page.getByRole('status').getByText('Study chirps.').waitFor();
+  const chirps = (name, seconds) => CHIRP.map((note) => amplitude(tail(house.record(name), seconds), note));
+  await until('the chirp in Study', () => chirps('Study', 1).every((level) => level > 0.02));
+  for (const other of ['Bath', 'Kitchen']) assert.ok(chirps(other, 2).every((level) => level < 1e-3), `${other} chirps: ${chirps(other, 2)}`);
   await page.getByRole('img', { name: /^Offset stays within/ }).waitFor();
   for (const fact of ['Losses', 'Buffer', 'Clock', 'Card', 'Network']) await page.getByRole('term').getByText(fact).waitFor();
   await page.getByRole('button', { name: 'Rename' }).click();
@@ -179,6 +210,19 @@ test('a room has its own address, and everything about it is there', async () =>
   await becomes(house, 'Library', 'alpha', (room) => room.stream === 'alpha' && room.settled);
   await page.goBack();
   await crossing(page, 'Library', 'alpha').waitFor();
+});
+
+test('what was lost and repaired is said in the room, and is no alarm', async () => {
+  // Nothing is lost on loopback: the hub's word is put in.
+  const told = await house.state();
+  const kitchen = told.rooms.find(({ name }) => name === 'Kitchen');
+  kitchen.trouble = { audible: false, text: 'Kitchen: 3 % of packets were lost on the way and repaired.', help: 'Nothing can be heard of it.' };
+  const other = await open(browser, house, { path: '/manifest.webmanifest' });
+  await other.route('**/api/v1/events', (route) => route.fulfill({ contentType: 'text/event-stream', body: `event: house\ndata: ${JSON.stringify(told)}\n\n` }));
+  await other.goto(`${house.url}/#/room/${kitchen.id}`);
+  await other.getByText('3 % of packets were lost on the way and repaired. Nothing can be heard of it.', { exact: true }).waitFor();
+  assert.equal(await other.locator('.room-view.bad').count(), 0);
+  await other.context().close();
 });
 
 test('a room that the hub refuses returns with a sentence', async () => {

@@ -9,8 +9,11 @@ import { ALPHA, BETA, sounds, tonesHouse } from './tones.mjs';
 
 const TIMES = 20;
 const DELAY_MS = 250;
+/** What a LAN gives. */
+const ORDER_MS = 50;
+const SWITCH_MS = DELAY_MS + 300;
 
-const sorted = (figures) => figures.toSorted((a, b) => a - b);
+const sorted = (figures) => [...figures].sort((a, b) => a - b);
 
 /** Looks again and again, without a pause. */
 async function promptly(look) {
@@ -45,11 +48,13 @@ test('orders reach a room at once, and another line is heard soon after its play
       await until('it has settled', async () => (await house.room('Kitchen')).settled);
     }
     const [order, change] = [sorted(orders), sorted(switches)];
-    const tell = (figures) => `${figures[figures.length >> 1].toFixed(0)} ms in the middle, ${figures.at(-1).toFixed(0)} at most`;
-    console.log(`orders: carried out and reported back after ${tell(order)}; another line heard after ${tell(change)}, playout delay ${DELAY_MS} ms`);
-    // Wide of what a LAN gives (50 ms, and 300 ms beyond the playout delay): the machine may be busy.
-    assert.ok(order[order.length >> 1] < 250, `${order}`);
-    assert.ok(change[change.length >> 1] < DELAY_MS + 1000, `${change}`);
+    const middle = (figures) => figures[figures.length >> 1];
+    const tell = (figures, wanted) => `median ${middle(figures).toFixed(0)} ms, at most ${figures.at(-1).toFixed(0)} ms (wanted: ${wanted} ms)`;
+    console.log(`orders, carried out and reported back: ${tell(order, ORDER_MS)}`);
+    console.log(`another line heard: ${tell(change, SWITCH_MS)}, of which the playout delay is ${DELAY_MS} ms`);
+    // The machine may be busy: twice as much beyond the playout delay, and the median alone.
+    assert.ok(middle(order) < 2 * ORDER_MS, `${order}`);
+    assert.ok(middle(change) < DELAY_MS + 2 * (SWITCH_MS - DELAY_MS), `${change}`);
   } finally {
     await house.stop();
   }

@@ -1,5 +1,5 @@
-// The screenshots of docs/images, from the real program: `node screenshots.mjs [DIRECTORY]`. Needs ffmpeg for a little
-// music, and pngquant to make the pictures small.
+// The screenshots of docs/images, from the real program: `node screenshots.mjs [DIRECTORY]`. Takes six minutes, so that
+// what is shown of the last five is real. Needs ffmpeg for a little music, and pngquant to make the pictures small.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -80,15 +80,16 @@ try {
   const heading = (words) => (page) => page.getByRole('heading', { level: 1, name: words }).waitFor();
   const step = heading(/In step/);
 
-  await until('rooms that have been in step for a minute', async () => (await house.state()).streams.every((stream) => (stream.spread_worst_us ?? 0) < 60), 90_000).catch(() => null);
+  await until('five minutes of music', async () => (await house.state()).rooms.every(({ health }) => health?.uptime_s > 300), 360_000);
   await shoot('desktop-light', { ready: step });
   await shoot('desktop-dark', { ready: step, dark: true });
   await shoot('phone', { ready: step, size: TALL, dark: true });
+  await shoot('library', { path: '/#/library', ready: (page) => page.getByText('Music for small rooms').first().waitFor() });
+  await shoot('queue', { path: '/#/queue/radio', ready: (page) => page.getByRole('heading', { name: 'Then' }).waitFor(), dark: true });
   await shoot('room', { path: `/#/room/${rooms.Kitchen.id}`, ready: heading('Kitchen'), dark: true });
 
   await house.end('Bathroom', 'SIGKILL');
-  await house.hold('Terrace', 700);
-  await shoot('something-wrong', { ready: heading(/not heard|lose/) });
+  await shoot('something-wrong', { ready: heading('Bathroom is not heard') });
   const page = await open(browser, house, { deviceScaleFactor: 1.5 });
   await page.waitForTimeout(2000);
   await house.end('sender', 'SIGKILL');

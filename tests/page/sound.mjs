@@ -6,8 +6,8 @@ const RATE = 48_000;
 /** Two channels of 32 bits. */
 const FRAME = 8;
 
-/** The last `seconds` of a record's left channel, as fractions of full scale. */
-export function tail(prefix, seconds = 0.5) {
+/** The last `seconds` of one channel of a record, the left one unless told, as fractions of full scale. */
+export function tail(prefix, seconds = 0.5, channel = 0) {
   const file = `${prefix}.pcm`;
   if (!existsSync(file)) return new Float64Array();
   const handle = openSync(file, 'r');
@@ -16,7 +16,7 @@ export function tail(prefix, seconds = 0.5) {
     const count = Math.min(frames, Math.round(seconds * RATE));
     const bytes = Buffer.alloc(count * FRAME);
     readSync(handle, bytes, 0, bytes.length, (frames - count) * FRAME);
-    return Float64Array.from({ length: count }, (_, n) => bytes.readInt32LE(n * FRAME) / 2 ** 31);
+    return Float64Array.from({ length: count }, (_, n) => bytes.readInt32LE(n * FRAME + 4 * channel) / 2 ** 31);
   } finally {
     closeSync(handle);
   }

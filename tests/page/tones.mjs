@@ -10,14 +10,15 @@ export const BETA = 1000;
 
 const tone = (id, name, frequency) => `id = "${id}"\nname = "${name}"\nsource = { type = "tone", frequency = ${frequency}.0, level_db = -20.0 }`;
 
+const room = (name, ppm, volume) => ({ name, stream: 'alpha', ppm, volume });
+export const ROOMS = [room('Bath', -25, -24), room('Kitchen', 40, -14), room('Study', 10, -18)];
+
 /** A house of three rooms that all play Alpha. Houses on one host hear of each other's lines, so each has its own names. */
 export async function tonesHouse({ streams = [], ...more } = {}) {
   const mark = Math.random().toString(36).slice(2, 6);
   const lines = { alpha: `Alpha ${mark}`, beta: `Beta ${mark}` };
-  const room = (name, ppm, volume) => ({ name, stream: 'alpha', ppm, volume });
-  const rooms = [room('Bath', -25, -24), room('Kitchen', 40, -14), room('Study', 10, -18)];
   const tones = [tone('alpha', lines.alpha, ALPHA), tone('beta', lines.beta, BETA), ...streams];
-  const house = await House.start({ streams: tones, rooms, ...more });
+  const house = await House.start({ streams: tones, rooms: ROOMS, ...more });
   house.lines = lines;
   return house;
 }

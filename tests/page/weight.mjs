@@ -7,29 +7,42 @@ import { PHONE, launch, open } from './browser.mjs';
 import { crossing, tonesHouse } from './tones.mjs';
 
 const BUDGET = 150_000;
+const PAINT_MS = 1000;
+const LOADS = 3;
+
+/** Loads the page in a new browser profile that has nothing kept. */
+async function load(browser, house) {
+  const page = await open(browser, house, { size: PHONE, path: '/manifest.webmanifest' });
+  const wire = await page.context().newCDPSession(page);
+  await wire.send('Network.enable');
+  // A phone is about four times slower than a desktop.
+  await wire.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+  let bytes = 0;
+  let files = 0;
+  wire.on('Network.loadingFinished', ({ encodedDataLength }) => {
+    bytes += encodedDataLength;
+    files += 1;
+  });
+  await page.goto(`${house.url}/`);
+  await crossing(page, 'Kitchen', 'alpha').waitFor();
+  const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime);
+  const whole = await page.evaluate(() => performance.now());
+  assert.deepEqual(page.foreign, []);
+  await page.context().close();
+  return { bytes, files, paint, whole };
+}
 
 test('the page is small, quick, and asks nobody else', async () => {
   const [house, browser] = await Promise.all([tonesHouse(), launch()]);
   try {
-    const page = await open(browser, house, { size: PHONE, path: '/manifest.webmanifest' });
-    const wire = await page.context().newCDPSession(page);
-    await wire.send('Network.enable');
-    // A phone is about four times slower than a desktop.
-    await wire.send('Emulation.setCPUThrottlingRate', { rate: 4 });
-    let bytes = 0;
-    let files = 0;
-    wire.on('Network.loadingFinished', ({ encodedDataLength }) => {
-      bytes += encodedDataLength;
-      files += 1;
-    });
-    await page.goto(`${house.url}/`);
-    await crossing(page, 'Kitchen', 'alpha').waitFor();
-    const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime);
-    const whole = await page.evaluate(() => performance.now());
-    console.log(`page: ${files} files, ${bytes} bytes on the wire; first paint after ${Math.round(paint)} ms, the house after ${Math.round(whole)} ms, processor slowed 4 times`);
+    const loads = [];
+    for (let count = 0; count < LOADS; count += 1) loads.push(await load(browser, house));
+    const middle = (key) => loads.map((load) => load[key]).sort((a, b) => a - b)[LOADS >> 1];
+    const [files, bytes, paint, whole] = ['files', 'bytes', 'paint', 'whole'].map(middle);
+    console.log(`page: ${files} files, ${bytes} bytes on the wire (budget ${BUDGET}); first paint after ${Math.round(paint)} ms (budget ${PAINT_MS} ms), the house after ${Math.round(whole)} ms, processor slowed 4 times; medians of ${LOADS} loads`);
     assert.ok(bytes < BUDGET, `${bytes} bytes`);
-    assert.ok(paint < 5000, `first paint after ${paint} ms`);
-    assert.deepEqual(page.foreign, []);
+    // Twice the budget: the machine may be busy with other things.
+    assert.ok(paint < 2 * PAINT_MS, `first paint after ${paint} ms`);
 
     const answer = await fetch(`${house.url}/`);
     const rules = answer.headers.get('content-security-policy');

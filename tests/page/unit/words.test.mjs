@@ -104,6 +104,17 @@ test('lost but repaired is said, and is no trouble', () => {
   assert.deepEqual(words.troubles(house([mended])), []);
 });
 
+test('what nobody hears is told in the room alone, without its name', () => {
+  const trouble = { audible: false, text: 'Kitchen: 3 % of packets were lost on the way and repaired.', help: 'Nothing can be heard of it.' };
+  const mended = room({ trouble });
+  assert.deepEqual(words.aside(mended), { text: '3 % of packets were lost on the way and repaired.', help: 'Nothing can be heard of it.' });
+  assert.equal(words.aside(room({ trouble: { ...trouble, text: 'Kitchen hears its PTP grandmaster no more.' } })).text, 'Hears its PTP grandmaster no more.');
+  assert.equal(words.condition(mended), 'step');
+  for (const more of [{ trouble: null }, { trouble: { ...trouble, audible: true } }, { trouble, presence: 'gone' }, { trouble, health_age_s: 6 }]) {
+    assert.equal(words.aside(room(more)), null);
+  }
+});
+
 test('a new room, and a sender that is away', () => {
   const door = room({ presence: 'at_the_door', code: '123456' });
   assert.equal(words.headline(house([room(), door]), {}).title, 'A new room is at the door');
@@ -124,6 +135,8 @@ test('heads and ends of lines', () => {
   assert.deepEqual(words.spread(line({ spread_us: 5.2 }), [room(), room()]), { figure: '6 µs', text: '2 rooms', bad: false });
   assert.deepEqual(words.spread(line(), [room()]), { figure: '1 room', text: 'on the clock' });
   assert.equal(words.spread(line(), []).text, 'no room');
+  assert.equal(words.format('44100:24:1'), '44.1 kHz, 24 bit, mono');
+  assert.equal(words.format('48000:16:6'), '48 kHz, 16 bit, 6 channels');
 });
 
 test('health in sentences', () => {
