@@ -1,6 +1,7 @@
 //! The hub's end of a room's link: a sealed WebSocket.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -16,6 +17,7 @@ use unisono_host::seal::{Handshake, Sealed};
 use super::Api;
 use super::door::Peer;
 use super::problem::Problem;
+use super::serve::Guest;
 use crate::hub::presence::Link;
 use crate::hub::{Greeting, Hub};
 
@@ -33,9 +35,10 @@ const TWIN_PATIENCE: Duration = Duration::from_millis(1_500);
 const MAX_REPORT: usize = 16 * 1024;
 
 /// Answers a room's dialling.
-pub async fn upgrade(
+pub(super) async fn upgrade(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
+    guest: Option<Extension<Arc<Guest>>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
@@ -53,7 +56,10 @@ pub async fn upgrade(
         .max_write_buffer_size(2 * MAX_MESSAGE)
         .read_buffer_size(4 * 1024)
         .write_buffer_size(0);
-    Ok(upgrade.on_upgrade(move |socket| linked(api.hub, socket, address)))
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        linked(api.hub, socket, address).await;
+        drop(guest);
+    }))
 }
 
 /// Why a link ended.

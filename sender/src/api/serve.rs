@@ -140,25 +140,31 @@ async fn accept(listener: tokio::net::TcpListener, router: Router) {
         let _ = socket.set_tcp_user_timeout(Some(DEAD_AFTER));
         let _ = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(DEAD_AFTER));
         let router = router.clone();
-        tokio::spawn(async move {
-            serve(stream, router, Peer::Network(address)).await;
-            drop(guest);
-        });
+        tokio::spawn(serve(stream, router, Peer::Network(address), Some(Arc::new(guest))));
     }
 }
 
 async fn accept_local(listener: UnixListener, router: Router) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve(stream, router.clone(), Peer::Local))),
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream, router.clone(), Peer::Local, None))),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router, peer: Peer) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    peer: Peer,
+    guest: Option<Arc<Guest>>,
+) {
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        // A link goes on when this connection has been upgraded, and holds its place as long.
+        if let Some(guest) = &guest {
+            request.extensions_mut().insert(guest.clone());
+        }
         router.clone().call(request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -177,7 +183,8 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, rou
 struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// A place taken; dropping it frees it.
-struct Guest {
+#[derive(Debug)]
+pub(super) struct Guest {
     guests: Guests,
     address: IpAddr,
 }

@@ -402,6 +402,24 @@ fn garbage_and_too_many_connections_leave_the_hub_well() {
 }
 
 #[test]
+fn links_that_were_upgraded_keep_their_places() {
+    let served = Served::new(AutoApprove::Always);
+    let dial = || {
+        let stream = TcpStream::connect(served.address()).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        Some(tungstenite::client(format!("ws://{}{LINK_PATH}", served.address()), stream).ok()?.0)
+    };
+    let links: Vec<_> = (0..80).map_while(|_| dial()).collect();
+    // Strangers that say nothing are given up after some seconds, which is later than this.
+    assert!(links.len() <= 64, "{} links of one address", links.len());
+    drop(links);
+    assert!((0..200).any(|_| served.network(None).get("/api/v1/health").is_ok() || {
+        std::thread::sleep(Duration::from_millis(50));
+        false
+    }));
+}
+
+#[test]
 fn the_committed_openapi_document_is_the_code_s() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
     if std::env::var_os("UNISONO_WRITE_OPENAPI").is_some() {
