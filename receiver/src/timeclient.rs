@@ -199,6 +199,7 @@ impl Follower {
             Event::Nothing | Event::Bogus => return,
         };
         let map = self.filter.take(&sample);
+        self.client.set_sigma(map.sigma_ns);
         self.teller.publish(&map);
         self.note(&sample);
     }

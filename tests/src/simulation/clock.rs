@@ -223,7 +223,9 @@ impl House {
     fn reply(&mut self, t_s: f64, bytes: &[u8]) {
         let arrived = Stamp { at: self.local(t_s), source: self.source };
         if let Event::Sample(sample) | Event::Restarted(sample) = self.client.handle_reply(bytes, arrived) {
-            self.map = Some(self.filter.take(&sample));
+            let map = self.filter.take(&sample);
+            self.client.set_sigma(map.sigma_ns);
+            self.map = Some(map);
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Client {
     /// When the burst of early requests began: at the first reply of the server's current run, or the first request.
     started: Option<LocalTime>,
     next: Option<LocalTime>,
+    /// Standard deviation of what is known of the clock, in nanoseconds, as last told.
+    sigma_ns: f64,
     /// Until when a server that asked us to slow down gets its way.
     slow_until: Option<LocalTime>,
     number: u32,
@@ -126,6 +128,7 @@ impl Client {
             schedule: Schedule::new(seed),
             started: None,
             next: None,
+            sigma_ns: 0.0,
             slow_until: None,
             number: 0,
             outstanding: VecDeque::with_capacity(Self::MOST_OUTSTANDING),
@@ -142,13 +145,19 @@ impl Client {
             return Timer { request: None, next };
         }
         let age_ns = now - *self.started.get_or_insert(now);
-        let mut interval_ns = self.schedule.interval_ns(age_ns);
+        let mut interval_ns = self.schedule.interval_ns(age_ns, self.sigma_ns);
         if self.slow_until.is_some_and(|until| until - now > 0) {
             interval_ns = interval_ns.max(Self::SLOW_INTERVAL_NS);
         }
         let next = now + interval_ns;
         self.next = Some(next);
         Timer { request: Some(self.request(now)), next }
+    }
+
+    /// Tells how well the clock is known from its samples, as a standard deviation in nanoseconds: the less, the more often
+    /// it is asked.
+    pub fn set_sigma(&mut self, sigma_ns: f64) {
+        self.sigma_ns = sigma_ns;
     }
 
     /// Notes when a request left. Of several stamps for the same request the better source counts.

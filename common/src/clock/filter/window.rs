@@ -34,9 +34,9 @@ pub(super) struct Delays {
     count: f64,
 }
 
-/// How long samples are kept, and how many at most: at the schedule's pace, all of the first minute.
+/// How long samples are kept, and how many at most: a minute of them even where the schedule asks often.
 const SPAN_NS: i64 = 60_000_000_000;
-const MOST: usize = 400;
+const MOST: usize = 1_300;
 
 impl Window {
     pub(super) fn new(at: LocalTime) -> Self {

@@ -25,11 +25,13 @@ pub enum Family {
     Crowded,
     /// Held out: a powerline adapter. Packets down may leave only in the first third of each 10 ms, up at once.
     Powerline,
+    /// Quiet for 4 s, then packets down take anything up to 80 ms, evenly: the scene of the rig's resilience table.
+    Uneven,
 }
 
 impl Family {
     /// All families, tuned-on first, held-out last.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Wired,
         Self::WiredUser,
         Self::Wifi,
@@ -38,6 +40,7 @@ impl Family {
         Self::Saturated,
         Self::Crowded,
         Self::Powerline,
+        Self::Uneven,
     ];
 
     /// Its name in tables.
@@ -51,6 +54,7 @@ impl Family {
             Self::Saturated => "saturated",
             Self::Crowded => "crowded (held out)",
             Self::Powerline => "powerline (held out)",
+            Self::Uneven => "0 to 80 ms down",
         }
     }
 
@@ -59,6 +63,7 @@ impl Family {
         match self {
             Self::Wired => 20.0,
             Self::WiredUser => 50.0,
+            Self::Uneven => 500.0,
             _ => 150.0,
         }
     }
@@ -120,6 +125,10 @@ impl Link {
             Family::Saturated => Some(self.saturated(way, t_s)),
             Family::Crowded => self.crowded(way, t_s),
             Family::Powerline => Some(self.powerline(way, t_s)),
+            Family::Uneven => {
+                let wait_ms = if way == Way::Down && t_s > 4.0 { self.random.between(0.0, 80.0) } else { 0.0 };
+                Some(self.wired() + wait_ms * MS)
+            }
         }
     }
 
