@@ -2,23 +2,29 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use audioadapter_buffers::direct::InterleavedSlice;
+use rtrb::RingBuffer;
 use rubato::{
     Adjustable, Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType, WindowFunction,
 };
 use unisono_common::clock::exchange::{Sample, Server};
-use unisono_common::clock::{Filter, StampSource, ntp};
+use unisono_common::clock::{ClockMap, Filter, StampSource, ntp};
 use unisono_common::config::receiver::Quality;
 use unisono_common::control::Hello;
 use unisono_common::format::{Depth, Format};
+use unisono_common::playout_delay::PlayoutDelay;
 use unisono_common::rtp;
 use unisono_common::time::{ClockEpoch, LocalTime, MediaTime};
 use unisono_receiver::dac::{DacClock, Edge};
 use unisono_receiver::jitter::JitterBuffer;
+use unisono_receiver::playout::Playout;
 use unisono_receiver::repair::{Repair, Way};
 use unisono_receiver::resample::Resampler;
 use unisono_receiver::servo::Servo;
+use unisono_receiver::session::{ClockSource, Packet, Session, SessionConfig};
 use unisono_sender::house::House;
 use unisono_sender::house::room::Admission;
 use unisono_sender::packetize::Packetizer;
@@ -55,6 +61,7 @@ pub fn cases() -> Vec<Case> {
         case("resample-slip", "10 ms of stereo", resample(Quality::Slip)),
         case("rubato-128", "10 ms of stereo, for comparison", rubato(128)),
         case("rubato-256", "10 ms of stereo, for comparison", rubato(256)),
+        case("room", "10 ms of a room, from its packets to its card's frames", room()),
         case("patch", "a room of 500 patched, its orders made", patch()),
     ]
 }
@@ -226,6 +233,64 @@ fn rubato(taps: usize) -> Box<dyn FnMut()> {
             let _ = inner.process_into_buffer(&input, &mut out, None);
         }
         black_box(&out);
+    })
+}
+
+/// The sender's clock, which runs as ours does.
+struct Clock(Arc<AtomicI64>);
+
+impl ClockSource for Clock {
+    fn read(&self) -> Option<ClockMap> {
+        Some(ClockMap {
+            epoch: ClockEpoch(1),
+            at: LocalTime::from_ns(self.0.load(Ordering::Relaxed)),
+            offset_ns: 0,
+            offset_fraction_ns: 0.0,
+            rate: 0.0,
+            sigma_ns: 300.0,
+            rate_sigma: 1e-9,
+        })
+    }
+}
+
+/// What a room does for 10 ms of sound between its sockets and its card at quality normal: two packets taken from the queue,
+/// placed, read, resampled, steered and mixed, and an edge of the card's position now and then. A hundred of them are a second.
+fn room() -> Box<dyn FnMut()> {
+    let (mut packets, consumer) = RingBuffer::new(64);
+    let now = Arc::new(AtomicI64::new(0));
+    let config = SessionConfig {
+        id: 1,
+        format: Format::DEFAULT,
+        playout_delay: PlayoutDelay::fixed(250_000_000),
+        timestamp_offset: 0,
+        quality: Quality::Normal,
+        device_rate: 48_000,
+        max_chunk: CHUNK,
+        taken_after_ns: Arc::default(),
+    };
+    let session = match Session::new(&config, consumer, Box::new(Clock(Arc::clone(&now)))) {
+        Ok(session) => session,
+        Err(error) => unreachable!("equal rates suit every quality: {error}"),
+    };
+    let mut playout = Playout::new(48_000, 2, CHUNK);
+    playout.set_session(Some(Box::new(session)));
+    let bytes = packet(0, Depth::S16);
+    let mut out = vec![0.0; CHUNK * 2];
+    let mut chunk = 0;
+    Box::new(move || {
+        let (local, frame) = (LocalTime::from_ns(chunk * 10_000_000), chunk * CHUNK as i64);
+        now.store(local.as_ns(), Ordering::Relaxed);
+        for first in [frame, frame + 240] {
+            // Taken at once, so that there is always room.
+            let _ = packets.push(Packet::new(first as u32, &bytes[rtp::HEADER_LEN..], false));
+        }
+        if chunk % 10 == 0 {
+            let _ = playout.observe(Edge { frame, at: local, sigma_ns: 500.0 });
+        }
+        // As far ahead of the card as a room's ring is filled.
+        playout.render(local, frame + 8 * CHUNK as i64, &mut out);
+        black_box(&out);
+        chunk += 1;
     })
 }
 

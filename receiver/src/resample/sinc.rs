@@ -80,7 +80,7 @@ impl Sinc {
 
     /// Length of the filter, in content frames: longer than its shape says where the content has the higher rate.
     pub(super) fn taps(shape: Shape, nominal_step: f64) -> usize {
-        ((shape.taps as f64 * nominal_step.max(1.0)).ceil() as usize).next_multiple_of(kernel::LANES)
+        ((shape.taps as f64 * nominal_step.max(1.0)).ceil() as usize).next_multiple_of(kernel::STEP)
     }
 
     /// Where the last frame put out lies, in content frames after the one that comes in next.

@@ -16,6 +16,12 @@ use crate::timeclient::ClockReader;
 /// Playout delay of streams that name none: those of strangers.
 pub(super) const DEFAULT_DELAY_MS: u32 = 250;
 
+/// Packets may wait for the audio thread, which takes all of them every 20 ms, for so long, and so many of them however short
+/// they are. The queue goes round: all of it is in memory.
+const QUEUE_NS: i64 = 640_000_000;
+const LEAST_QUEUE: usize = 64;
+const MOST_QUEUE: usize = 512;
+
 /// Where a stream's packets are found, and how they are to come.
 pub(super) fn address(description: &sdp::Session, delivery: Delivery, unicast_above_loss: f64) -> Address {
     Address {
@@ -29,6 +35,13 @@ pub(super) fn address(description: &sdp::Session, delivery: Delivery, unicast_ab
         delivery,
         unicast_above_loss,
     }
+}
+
+/// How many packets may wait for the audio thread.
+pub(super) fn queue(description: &sdp::Session) -> usize {
+    let frames = i64::from(description.format.rate) * QUEUE_NS / 1_000_000_000;
+    let packets = frames / i64::from(description.packet_frames.unwrap_or(1).max(1));
+    (packets as usize).clamp(LEAST_QUEUE, MOST_QUEUE)
 }
 
 /// When a stream's packets must be here: so long after their timestamps.

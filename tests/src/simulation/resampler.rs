@@ -3,6 +3,8 @@
 use unisono_common::config::receiver::Quality;
 use unisono_receiver::resample::Resampler;
 
+use crate::threads::own_cpu_ns;
+
 /// Sound that is resampled each time, in seconds.
 const SECONDS: usize = 20;
 
@@ -31,22 +33,14 @@ fn cost(quality: Quality, rate: u32) -> String {
     let input: Vec<f32> = (0..resampler.max_input() * 2).map(|i| (i as f32 * 0.01).sin() * 0.3).collect();
     let mut out = vec![0.0; CHUNK * 2];
     let mut once = || {
-        let begun_ns = cpu_ns();
+        let begun_ns = own_cpu_ns();
         for _ in 0..SECONDS * DEVICE_RATE as usize / CHUNK {
             let wanted = resampler.plan(CHUNK, step, 0.0);
             resampler.process(&input[..wanted * 2], &mut out);
         }
         std::hint::black_box(&out);
-        cpu_ns() - begun_ns
+        own_cpu_ns() - begun_ns
     };
     let least_ns = (0..TIMES).map(|_| once()).min().unwrap_or_default();
     format!("{:.2} ms", least_ns as f64 / SECONDS as f64 / 1e6)
-}
-
-/// CPU time of this thread, in nanoseconds.
-fn cpu_ns() -> i64 {
-    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `t` is a timespec that lives through the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut t) };
-    t.tv_sec * 1_000_000_000 + t.tv_nsec
 }
