@@ -1,4 +1,4 @@
-//! Feeds a pipe source at real-time pace, as MPD's pipe output does.
+//! Feeds a pipe source at real-time pace, as MPD's pipe output or a sound card's input does.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -12,9 +12,20 @@ use std::time::Duration;
 use crate::signals::Signal;
 use crate::{processes, truth};
 
-/// Length of a piece, and how far ahead of real time the feeder is.
-const PIECE_S: f64 = 0.02;
-const AHEAD_S: f64 = 0.1;
+/// How a writer keeps time.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    /// Length of a piece, in seconds.
+    piece_s: f64,
+    /// How long before its first frame is due a piece is written, in seconds.
+    ahead_s: f64,
+}
+
+/// As MPD does it.
+const AHEAD: Manner = Manner { piece_s: 0.02, ahead_s: 0.1 };
+
+/// As a sound card's input does it: a piece is written when its last frame is over.
+const LIVE: Manner = Manner { piece_s: 0.002_5, ahead_s: -0.002_5 };
 
 /// Writes a signal into a FIFO until it is dropped.
 #[derive(Debug)]
@@ -22,21 +33,74 @@ pub struct Feeder {
     stop: Arc<AtomicBool>,
     /// True time of the signal's frame 0, as the last reader got it; 0 before the first.
     zero_ns: Arc<AtomicI64>,
+    manner: Manner,
+    rate: f64,
+    /// Of the signal, in frames.
+    period: usize,
     thread: Option<JoinHandle<()>>,
 }
 
+/// When each frame of a signal was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    zero_ns: i64,
+    manner: Manner,
+    rate: f64,
+    period: usize,
+}
+
+impl Written {
+    /// The frame that was due at true time `at_ns`.
+    pub fn due(&self, at_ns: i64) -> f64 {
+        (at_ns - self.zero_ns) as f64 * 1e-9 * self.rate
+    }
+
+    /// By how many milliseconds frame `frame`, heard at true time `heard_ns`, comes after it was written: less than the
+    /// signal's period.
+    pub fn late_ms(&self, frame: f64, heard_ns: i64) -> f64 {
+        let piece = self.manner.piece(self.rate) as f64;
+        let written_s = (frame / piece).floor() * piece / self.rate - self.manner.ahead_s;
+        let late_ms = (heard_ns - self.zero_ns) as f64 / 1e6 - written_s * 1e3;
+        late_ms.rem_euclid(self.period as f64 / self.rate * 1e3)
+    }
+}
+
+impl Manner {
+    /// Frames of a piece.
+    fn piece(self, rate: f64) -> usize {
+        (self.piece_s * rate).round() as usize
+    }
+}
+
 impl Feeder {
-    /// Starts to write as soon as somebody reads: two channels of `bytes` (2 or 4) a sample. Makes the FIFO if need be.
+    /// Starts to write as soon as somebody reads: two channels of `bytes` (2 or 4) a sample, 100 ms ahead of time. Makes the
+    /// FIFO if need be.
     pub fn start(fifo: &Path, signal: Arc<Signal>, bytes: usize) -> std::io::Result<Feeder> {
+        Self::start_as(fifo, signal, bytes, AHEAD)
+    }
+
+    /// The same in small pieces, none of them ahead of time: what latency is measured with.
+    pub fn start_live(fifo: &Path, signal: Arc<Signal>, bytes: usize) -> std::io::Result<Feeder> {
+        Self::start_as(fifo, signal, bytes, LIVE)
+    }
+
+    fn start_as(fifo: &Path, signal: Arc<Signal>, bytes: usize, manner: Manner) -> std::io::Result<Feeder> {
         make_fifo(fifo)?;
         let stop = Arc::new(AtomicBool::new(false));
         let zero_ns = Arc::new(AtomicI64::new(0));
+        let (rate, period) = (f64::from(signal.rate), signal.samples.len());
         let (flag, zero, path) = (stop.clone(), zero_ns.clone(), fifo.to_path_buf());
         let thread = std::thread::spawn(move || {
             let _ = processes::real_time(processes::PLAYER_PRIORITY);
-            feed(&path, &signal, bytes, &flag, &zero);
+            feed(&path, &signal, bytes, manner, &flag, &zero);
         });
-        Ok(Feeder { stop, zero_ns, thread: Some(thread) })
+        Ok(Feeder { stop, zero_ns, manner, rate, period, thread: Some(thread) })
+    }
+
+    /// When what the last reader got was written.
+    pub fn written(&self) -> Written {
+        let Feeder { manner, rate, period, .. } = *self;
+        Written { zero_ns: self.zero_ns.load(Ordering::Relaxed), manner, rate, period }
     }
 
     /// True time at which frame `frame` of the signal would sound if nothing took any time.
@@ -68,7 +132,7 @@ pub fn make_fifo(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn feed(path: &PathBuf, signal: &Signal, bytes: usize, stop: &AtomicBool, zero_ns: &AtomicI64) {
+fn feed(path: &PathBuf, signal: &Signal, bytes: usize, manner: Manner, stop: &AtomicBool, zero_ns: &AtomicI64) {
     let stopped = || stop.load(Ordering::Relaxed);
     let mut position = 0_i64;
     while !stopped() {
@@ -76,7 +140,7 @@ fn feed(path: &PathBuf, signal: &Signal, bytes: usize, stop: &AtomicBool, zero_n
         match File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path) {
             Ok(fifo) => {
                 zero_ns.store(truth::now_ns() - position * 1_000_000_000 / i64::from(signal.rate), Ordering::Relaxed);
-                position = write_until_closed(fifo, signal, bytes, position, &stopped);
+                position = write_until_closed(fifo, signal, bytes, manner, position, &stopped);
             }
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
@@ -84,9 +148,16 @@ fn feed(path: &PathBuf, signal: &Signal, bytes: usize, stop: &AtomicBool, zero_n
 }
 
 /// Writes from `position` on; where it was when the reader went away.
-fn write_until_closed(mut fifo: File, signal: &Signal, bytes: usize, from: i64, stopped: &impl Fn() -> bool) -> i64 {
+fn write_until_closed(
+    mut fifo: File,
+    signal: &Signal,
+    bytes: usize,
+    manner: Manner,
+    from: i64,
+    stopped: &impl Fn() -> bool,
+) -> i64 {
     let rate = f64::from(signal.rate);
-    let piece = (PIECE_S * rate) as usize;
+    let piece = manner.piece(rate);
     let start_ns = truth::now_ns();
     let mut position = from;
     while !stopped() {
@@ -102,11 +173,26 @@ fn write_until_closed(mut fifo: File, signal: &Signal, bytes: usize, from: i64, 
             }
         }
         position += piece as i64;
-        let due_ns = start_ns + (((position - from) as f64 / rate - AHEAD_S) * 1e9) as i64;
+        let due_ns = start_ns + (((position - from) as f64 / rate - manner.ahead_s) * 1e9) as i64;
         let wait_ns = due_ns - truth::now_ns();
         if wait_ns > 0 {
             std::thread::sleep(Duration::from_nanos(wait_ns as u64));
         }
     }
     position
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_late_by_what_passed_since_its_piece_was_written() {
+        let written = |manner| Written { zero_ns: 1_000_000_000, manner, rate: 48_000.0, period: 1 << 20 };
+        // Frame 4800 is due 100 ms after frame 0. It begins a piece that is written 2.5 ms later, or with it.
+        assert!((written(LIVE).late_ms(4_800.0, 1_125_000_000) - 22.5).abs() < 1e-6);
+        assert!((written(LIVE).late_ms(4_919.0, 1_125_000_000) - 22.5).abs() < 1e-6);
+        assert!((written(AHEAD).late_ms(4_800.0, 1_350_000_000) - 350.0).abs() < 1e-6);
+        assert!((written(LIVE).due(1_100_000_000) - 4_800.0).abs() < 1e-6);
+    }
 }

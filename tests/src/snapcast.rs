@@ -6,14 +6,29 @@ use crate::house::{House, Room};
 use crate::namespaces::SERVER_ADDRESS;
 use crate::processes::{Launch, PLAYER_PRIORITY, Process};
 
-/// Starts the server on `srv`; it reads 48 kHz, 16 bit, stereo from `fifo`. From reading to sound it takes `buffer_ms`, or
-/// a second by default.
+/// How the server is to be; by default as it comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings<'a> {
+    /// From reading to sound; nothing means a second.
+    pub buffer_ms: Option<u32>,
+    /// What clients get: `pcm`, `opus` or, where nothing is said, `flac`.
+    pub codec: Option<&'a str>,
+}
+
+/// Starts the server on `srv`; it reads 48 kHz, 16 bit, stereo from `fifo` and sends it as FLAC. From reading to sound it takes
+/// `buffer_ms`, or a second by default.
 pub fn start_server(house: &House, fifo: &Path, dir: &Path, buffer_ms: Option<u32>) -> anyhow::Result<Process> {
+    start_server_with(house, fifo, dir, Settings { buffer_ms, codec: None })
+}
+
+/// The same in any way.
+pub fn start_server_with(house: &House, fifo: &Path, dir: &Path, settings: Settings<'_>) -> anyhow::Result<Process> {
     let file = dir.join("snapserver.conf");
-    let source = format!("pipe://{}?name=lab&sampleformat=48000:16:2&mode=read", fifo.display());
+    let codec = settings.codec.map(|codec| format!("&codec={codec}")).unwrap_or_default();
+    let source = format!("pipe://{}?name=lab&sampleformat=48000:16:2&mode=read{codec}", fifo.display());
     let data = dir.join("snapserver-data");
     std::fs::create_dir_all(&data)?;
-    let buffer = buffer_ms.map(|ms| format!("buffer = {ms}\n")).unwrap_or_default();
+    let buffer = settings.buffer_ms.map(|ms| format!("buffer = {ms}\n")).unwrap_or_default();
     std::fs::write(&file, format!("[server]\ndatadir = {}\n[stream]\nsource = {source}\n{buffer}", data.display()))?;
     let arguments = vec!["--config".into(), file.display().to_string()];
     launch(house, "snapserver", "snapserver", "srv", arguments, vec![("LC_ALL".into(), "C".into())], dir)

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use unisono_sender::convert::Rng;
+use lofty::config::ParseOptions;
+use lofty::probe::Probe;
+use unisono_audio::convert::Rng;
 use unisono_sender::library::{Library, Page};
 use unisono_tests::shelf::Shelf;
 
@@ -57,6 +59,7 @@ fn main() -> anyhow::Result<()> {
     let state = library.0.state()?;
     println!("there are      {} albums, {} artists", state.totals.albums, state.totals.artists);
     search(&library.0, &shelf, arguments.searches)?;
+    tags_alone(&shelf);
     ffprobe(&shelf)
 }
 
@@ -102,6 +105,30 @@ fn search(library: &Library, shelf: &Shelf, count: usize) -> anyhow::Result<()> 
     println!("search         p50 {:.2} ms, p99 {:.2} ms of {}", at(0.5), at(0.99), times.len());
     println!("slowest        {:.2} ms, \"{}\"", slowest.0.as_secs_f64() * 1e3, slowest.1);
     Ok(())
+}
+
+/// How fast the library that reads the tags does so alone: no walk, no index, on one processor and on all of them.
+fn tags_alone(shelf: &Shelf) {
+    let paths: Vec<_> = shelf.paths().collect();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    for threads in [1, processors] {
+        let began = Instant::now();
+        let read: usize = std::thread::scope(|scope| {
+            let shares = paths.chunks(paths.len().div_ceil(threads).max(1));
+            let readers: Vec<_> = shares
+                .map(|share| scope.spawn(move || share.iter().filter(|path| read_tags(path).is_some()).count()))
+                .collect();
+            readers.into_iter().map(|reader| reader.join().unwrap_or(0)).sum()
+        });
+        let speed = read as f64 / seconds(began);
+        println!("tags alone     {speed:.0} files/s by {threads} threads ({read} of {})", paths.len());
+    }
+}
+
+/// As the scan reads them.
+fn read_tags(path: &Path) -> Option<lofty::file::TaggedFile> {
+    let options = ParseOptions::new().read_properties(true).read_cover_art(false);
+    Probe::open(path).ok()?.options(options).guess_file_type().ok()?.read().ok()
 }
 
 /// How fast the same tags are read by a program for each file.

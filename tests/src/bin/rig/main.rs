@@ -3,6 +3,9 @@
 //! `rig accuracy` fills in the table of docs/accuracy.md; `rig --help` tells the rest. Needs root (namespaces), a C
 //! compiler with ALSA's headers, and iproute2; touches no network but its own.
 
+mod beside;
+mod calls;
+mod cost;
 mod crowd;
 mod faults;
 mod offset;
@@ -95,6 +98,19 @@ enum Task {
     Tone,
     /// One long run with host clocks and cards that are off; fails at damage that no stall of the machine explains.
     Soak,
+    /// The same with every CPU loaded and a writer that is never ahead of time: how late is what is heard, and does it hold?
+    /// With `--delay 20 --seconds 600` it is the low-latency profile's proof.
+    Latency,
+    /// Unisono, Snapcast (PCM) and PulseAudio's RTP side by side: CPU, memory, bandwidth, latency, spread.
+    Beside {
+        /// Only this one; may be given again.
+        #[arg(long, value_enum)]
+        only: Vec<beside::Player>,
+    },
+    /// What a stream from the library costs its sender, beside the bare decoder of the same file and beside snapserver's FLAC.
+    Cost,
+    /// What packets cost one by one, and many in one system call.
+    Calls,
     /// Receivers that start while the stream plays: how soon do they sound, and how far off?
     Start {
         /// How many times.
@@ -184,6 +200,10 @@ fn main() -> Result<()> {
         }
         Some(Task::Floor) => accuracy(&bench, &scenes::grains(usize::from(options.rooms))[..2], &[System::Bare]),
         Some(Task::Soak) => soak::measure(&bench, &choose(usize::from(options.rooms), &["drift".into()])?[0]),
+        Some(Task::Latency) => soak::measure(&bench.live(), &choose(usize::from(options.rooms), &["load".into()])?[0]),
+        Some(Task::Beside { only }) => beside::measure(&bench, usize::from(options.rooms), &only),
+        Some(Task::Cost) => cost::measure(&bench),
+        Some(Task::Calls) => calls::measure(&bench),
         Some(Task::Tone) => tone::measure(&bench),
         Some(Task::Start { times }) => start::measure(&bench, times),
         Some(Task::Resilience { only, delays, snapcast }) => {

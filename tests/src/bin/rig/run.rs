@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use tempfile::TempDir;
-use unisono_tests::analysis::{Survey, Verdict, survey};
-use unisono_tests::feeder::Feeder;
+use unisono_tests::analysis::{Quantiles, Survey, Verdict, survey};
+use unisono_tests::feeder::{Feeder, Written};
 use unisono_tests::house::{House, Stream};
 use unisono_tests::instruments::Instruments;
 use unisono_tests::processes::{Launch, PLAYER_PRIORITY, Process, Usage};
@@ -44,6 +44,8 @@ pub(crate) struct Bench {
     binaries: PathBuf,
     out: PathBuf,
     keep: bool,
+    /// Pipes are written as a sound card's input would, and not ahead of time.
+    live: bool,
     pub(crate) duration: Duration,
     pub(crate) delay_ms: u32,
     pub(crate) extra: String,
@@ -64,6 +66,8 @@ pub(crate) struct Outcome {
     pub(crate) scene: Scene,
     pub(crate) seconds: f64,
     pub(crate) verdict: Verdict,
+    /// From the writing of a frame to its sound, in milliseconds.
+    pub(crate) latency_ms: Quantiles,
     pub(crate) stalls: Stalls,
     #[serde(skip)]
     pub(crate) each_stall: Vec<Stall>,
@@ -92,6 +96,7 @@ impl Bench {
             binaries,
             out,
             keep,
+            live: false,
             duration: Duration::ZERO,
             delay_ms: 250,
             extra: String::new(),
@@ -102,6 +107,11 @@ impl Bench {
     /// Sets how long and how.
     pub(crate) fn playing(self, duration: Duration, delay_ms: u32, extra: &str) -> Bench {
         Bench { duration, delay_ms, extra: extra.into(), ..self }
+    }
+
+    /// Scenes are fed by a writer that is never ahead of time: what comes between its writing and the sound is latency.
+    pub(crate) fn live(self) -> Bench {
+        Bench { live: true, ..self }
     }
 
     /// Where results go.
@@ -136,7 +146,8 @@ impl Bench {
             })?;
         }
         let fifo = stage.dir.join("in.fifo");
-        let feeder = Feeder::start(&fifo, signal.clone(), 2)?;
+        let begin = if self.live { Feeder::start_live } else { Feeder::start };
+        let feeder = begin(&fifo, signal.clone(), 2)?;
         let mut programs = self.start(system, scene, &stage, &fifo)?;
         let load = Load::start(if scene.load { std::thread::available_parallelism()?.get() } else { 0 })?;
         truth::pause(Duration::from_secs(2));
@@ -149,16 +160,19 @@ impl Bench {
         let server = if system == System::Bare { Usage::default() } else { usage.remove(0) };
         drop(load);
         let unclean = stop(&mut programs);
+        let written = feeder.written();
         drop(feeder);
         let records = (1..=scene.rooms.len()).map(|i| Record::open(&stage.dir.join(format!("u{i}"))));
         let records = records.collect::<Result<Vec<_>, _>>().with_context(|| logs(&programs))?;
         let survey = survey(signal, &records);
+        let skip_s = survey.all_sound_s() + SKIP_S;
         self.put_away(&stage, signal)?;
         Ok(Outcome {
             system,
             scene: scene.clone(),
             seconds: self.duration.as_secs_f64(),
-            verdict: survey.verdict(survey.all_sound_s() + SKIP_S),
+            verdict: survey.verdict(skip_s),
+            latency_ms: latency_ms(&survey, &written, skip_s),
             stalls,
             each_stall,
             server,
@@ -233,6 +247,17 @@ impl Bench {
         }
         Ok(std::fs::remove_dir_all(&stage.dir)?)
     }
+}
+
+/// How late every room is in every window from `skip_s` on.
+fn latency_ms(survey: &Survey, written: &Written, skip_s: f64) -> Quantiles {
+    let mut all = vec![];
+    for (i, time) in survey.times.iter().enumerate().filter(|(_, time)| **time >= skip_s) {
+        let heard_ns = survey.start_ns + ((time - survey.times[0]) * 1e9) as i64;
+        let fixes = survey.rooms.iter().filter_map(|room| room[i]);
+        all.extend(fixes.map(|fix| written.late_ms(fix.position, heard_ns)));
+    }
+    Quantiles::of(all)
 }
 
 /// Asks all to end, the rooms first; names those that didn't do so with success.

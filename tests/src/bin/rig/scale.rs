@@ -16,9 +16,8 @@ use unisono_receiver::hub::{self, Event, HubSettings};
 use unisono_receiver::timeclient::{self, TimeClientConfig};
 use unisono_sender::client::Target;
 use unisono_tests::namespaces::SERVER_ADDRESS;
-use unisono_tests::plot;
 use unisono_tests::processes::{Launch, Process, Usage};
-use unisono_tests::truth;
+use unisono_tests::{machine, plot, truth};
 
 use crate::run::{Bench, Stage, logs, stop};
 
@@ -30,6 +29,12 @@ const HOSTS: usize = 10;
 
 /// Orders that are given while everything runs, evenly over the time.
 const ORDERS: usize = 100;
+
+/// What many rooms may take more of a core than few, in percent, and what a sender may take in memory: so much, and so much
+/// for each room, in kilobytes of 1000 bytes.
+const MOST_GROWTH_PERCENT: f64 = 2.0;
+const MOST_KB: f64 = 67_109.0;
+const MOST_KB_A_ROOM: f64 = 50.0;
 
 /// A measured house.
 #[derive(Debug, Serialize)]
@@ -46,6 +51,7 @@ pub(crate) struct Outcome {
 
 /// Measures each size for the bench's duration.
 pub(crate) fn measure(bench: &Bench) -> Result<()> {
+    println!("{}\n", machine::describe());
     println!(
         "| rooms | sender's CPU | memory | descriptors | threads | clock's round trip p50 / p99 | an order p50 / p99 |"
     );
@@ -58,7 +64,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
         println!(
             "| {rooms} | {:.2} % | {:.1} MB | {descriptors} | {threads} | {:.2} / {:.2} ms | {:.1} / {:.1} ms{lost} |",
             sender.cpu_percent,
-            sender.rss_kb as f64 / 1e3,
+            sender.rss_kb as f64 * 1.024e-3,
             clock_ms[0],
             clock_ms[1],
             orders_ms[0],
@@ -66,15 +72,37 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
         );
         outcomes.push(outcome);
     }
+    judge(&outcomes);
     std::fs::write(bench.out().join("scale.json"), serde_json::to_string_pretty(&outcomes)?)?;
     let points = |of: fn(&Outcome) -> f64| outcomes.iter().map(|o| (o.rooms as f64, of(o))).collect::<Vec<_>>();
     let curves = [
         ("sender's CPU, % of a core", points(|o| o.sender.cpu_percent)),
-        ("sender's memory, MB", points(|o| o.sender.rss_kb as f64 / 1e3)),
+        ("sender's memory, MB", points(|o| o.sender.rss_kb as f64 * 1.024e-3)),
+        ("sender's descriptors", points(|o| o.descriptors as f64)),
+        ("clock's round trip, p99, ms", points(|o| o.clock_ms[1])),
+        ("an order's way, p99, ms", points(|o| o.orders_ms[1])),
     ];
     plot::against_rooms(&bench.out().join("scale.svg"), &curves)?;
     println!("\nTable and plot: {}", bench.out().display());
     Ok(())
+}
+
+/// Says whether the aims are met.
+fn judge(outcomes: &[Outcome]) {
+    let verdict = |met: bool| if met { "ok" } else { "OVER" };
+    if let (Some(few), Some(many)) = (outcomes.first(), outcomes.last()) {
+        let grown = many.sender.cpu_percent - few.sender.cpu_percent;
+        println!(
+            "\nfrom {} to {} rooms: {grown:+.2} % of a core, aim below {MOST_GROWTH_PERCENT}: {}",
+            few.rooms,
+            many.rooms,
+            verdict(grown < MOST_GROWTH_PERCENT)
+        );
+    }
+    for Outcome { rooms, sender, .. } in outcomes {
+        let (kb, most) = (sender.rss_kb as f64 * 1.024, MOST_KB + MOST_KB_A_ROOM * *rooms as f64);
+        println!("{rooms} rooms: {:.1} MB, aim below {:.1}: {}", kb * 1e-3, most * 1e-3, verdict(kb < most));
+    }
 }
 
 fn house(bench: &Bench, rooms: usize) -> Result<Outcome> {

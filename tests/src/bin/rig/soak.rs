@@ -39,6 +39,8 @@ pub(crate) fn measure(bench: &Bench, scene: &Scene) -> Result<()> {
             faults.add(&window);
         }
     }
+    let late = outcome.latency_ms;
+    println!("from the pipe to the DAC: median {:.1} ms, p99 {:.1}, max {:.1}", late.median, late.p99, late.max);
     println!("just after a stall of the machine ({} of over 10 ms): {explained}", outcome.each_stall.len());
     println!("without one: {unexplained}");
     table.add(vec![outcome]);
