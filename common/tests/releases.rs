@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use unisono_common::clock::ntp::Mode;
 use unisono_common::control::{self, Announced, FromHub, FromRoom, Health, Hello, Orders, Streams, Wait, Welcome};
 use unisono_common::delivery::{self, Kind, Message};
 use unisono_common::fec::{Decoder, Encoder, Matrix};
@@ -17,11 +18,14 @@ use unisono_common::format::Format;
 use unisono_common::rtcp::{self, Item, SenderReport};
 use unisono_common::rtp::{HEADER_LEN, Header, Packet};
 use unisono_common::sap;
-use unisono_common::sdp::{Fec, Origin, ReferenceClock, Repair, Session};
-use unisono_common::time::{LocalTime, direct_offset_ntp};
+use unisono_common::sdp::{DelayChange, Fec, Origin, ReferenceClock, Repair, Session};
+use unisono_common::time::{ClockEpoch, LocalTime, MediaTime, direct_offset_ntp};
 use unisono_common::{clock, rtx};
 
 const SSRC: u32 = 0x1122_3344;
+
+/// Some day in 2030.
+const LATER: MediaTime = MediaTime::from_ns(1_900_000_000_000_000_000);
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire")
@@ -58,6 +62,11 @@ fn session() -> Session {
     }
 }
 
+/// The same while its playout delay changes.
+fn changing() -> Session {
+    Session { delay_change: Some(DelayChange { from_ms: 200, begins: LATER }), ..session() }
+}
+
 fn media(sequence: u16) -> Vec<u8> {
     let mut packet = vec![0; HEADER_LEN];
     let timestamp = u32::from(sequence) * 240;
@@ -90,10 +99,15 @@ fn messages() -> BTreeMap<&'static str, Vec<u8>> {
     let orders = Orders { serial: 7, stream: Some(announced()), volume_db: -12.0, ..Orders::default() };
     let mut client = clock::exchange::Client::new(7);
     let request = client.handle_timer(LocalTime::from_ns(1)).request.unwrap();
-    let sap = |kind| sap::packet(kind, "10.77.0.1".parse().unwrap(), &session().to_string());
+    let room = "10.77.0.2".parse().unwrap();
+    let mut server = clock::exchange::Server::new(ClockEpoch(5));
+    let reply = server.handle_request(&request.bytes, room, LATER, LATER + 50_000).unwrap();
+    let sap_of = |session: Session, kind| sap::packet(kind, "10.77.0.1".parse().unwrap(), &session.to_string());
+    let sap = |kind| sap_of(session(), kind);
     let text = String::into_bytes;
     BTreeMap::from([
         ("announcement.sap", sap(sap::Kind::Announcement)),
+        ("changing.sap", sap_of(changing(), sap::Kind::Announcement)),
         ("deletion.sap", sap(sap::Kind::Deletion)),
         ("media.rtp", media(1_112)),
         ("again.rtx", written(|out| rtx::write(&media(1_112), rtx::PAYLOAD_TYPE, 3, out))),
@@ -104,6 +118,7 @@ fn messages() -> BTreeMap<&'static str, Vec<u8>> {
         ("token.rtcp", about_delivery(Kind::Token)),
         ("end.rtcp", about_delivery(Kind::End)),
         ("request.ntp", request.bytes.to_vec()),
+        ("reply.ntp", reply.bytes.to_vec()),
         ("hello.room.json", text(control::encode(&FromRoom::Hello(hello)))),
         ("health.room.json", text(control::encode(&FromRoom::Health(Box::default())))),
         ("welcome.hub.json", text(control::encode(&FromHub::Welcome(welcome)))),
@@ -141,6 +156,10 @@ fn assert_understood(name: &str, bytes: &[u8]) {
     let json = || String::from_utf8(bytes.to_vec()).unwrap();
     let understood = match name {
         "announcement.sap" => announces_the_stream(bytes),
+        "changing.sap" => {
+            let read = Session::parse(sap::Packet::parse(bytes).unwrap().sdp).unwrap();
+            announces_the_stream(bytes) && read.delay_change == changing().delay_change
+        }
         "deletion.sap" => sap::Packet::parse(bytes).unwrap().kind == sap::Kind::Deletion,
         "media.rtp" => Packet::parse(bytes).unwrap().header.sequence == 1_112,
         "again.rtx" => rtx::parse(bytes, rtx::PAYLOAD_TYPE).unwrap().sequence == 1_112,
@@ -150,7 +169,12 @@ fn assert_understood(name: &str, bytes: &[u8]) {
         "ask.rtcp" => delivers(Kind::Ask),
         "token.rtcp" => delivers(Kind::Token),
         "end.rtcp" => delivers(Kind::End),
-        "request.ntp" => clock::ntp::Packet::parse(bytes).is_ok(),
+        "request.ntp" => clock::ntp::Packet::parse(bytes).unwrap().mode == Mode::Client,
+        // The epoch is what tells rooms that a sender's clock began anew.
+        "reply.ntp" => {
+            let reply = clock::ntp::Packet::parse(bytes).unwrap();
+            (reply.mode, reply.stratum, reply.reference_id) == (Mode::Server, 1, 5)
+        }
         _ if name.ends_with(".room.json") => control::decode::<FromRoom>(&json()).unwrap() != FromRoom::Unknown,
         _ if name.ends_with(".hub.json") => control::decode::<FromHub>(&json()).unwrap() != FromHub::Unknown,
         _ => panic!("nobody knows how {name} is read"),

@@ -15,6 +15,10 @@ use unisono_host::stop::{self, StopHandle, StopSignal};
 /// The thread waits on the first group; the other, with its rarer announcements, is looked at this often.
 const LOOK_NS: i64 = 250_000_000;
 
+/// Without an announcement for so long (the rarest come every 30 s) a group is joined anew: a switch may have forgotten us,
+/// or the interface be another one.
+const REJOIN_NS: i64 = 40_000_000_000;
+
 /// The sessions that are announced now, whenever that changed.
 pub type Sessions = Vec<Arc<sdp::Session>>;
 
@@ -83,11 +87,19 @@ fn listen(
     changed: impl Fn(Sessions),
 ) {
     let mut buffer = [0; 4_096];
+    let mut heard = [clock::now(); 2];
     while !stop.is_raised() {
         let _ = sockets[0].wait(clock::now() + LOOK_NS, Some(stop));
         let mut news = false;
-        for socket in &mut sockets {
+        for (socket, heard) in sockets.iter_mut().zip(&mut heard) {
+            if clock::now() - *heard > REJOIN_NS {
+                *heard = clock::now();
+                if let Err(error) = socket.revive() {
+                    tracing::debug!("can't listen for announcements again: {error}");
+                }
+            }
             while let Ok(Some(received)) = socket.receive(&mut buffer) {
+                *heard = received.stamp.at;
                 match directory.receive(&buffer[..received.len], clock::now()) {
                     Ok(events) => news |= !events.is_empty(),
                     Err(error) => tracing::debug!("announcement from {}: {error}", received.from),

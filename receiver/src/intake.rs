@@ -47,6 +47,12 @@ const LOOK_NS: i64 = 200_000_000;
 /// [`MOST_REST_NS`]: what came meanwhile waits in the socket, stamped, and costs one wake-up together.
 const REST: i64 = 16;
 
+/// The same where nothing has been missed for [`CALM_NS`] and packets have [`AMPLE_NS`] or more: no answer is waited for, and a
+/// first loss that is noticed 20 ms after it leaves time for several requests.
+const CALM_REST: i64 = 8;
+const CALM_NS: i64 = 10_000_000_000;
+const AMPLE_NS: i64 = 100_000_000;
+
 /// Longest rest.
 const MOST_REST_NS: i64 = 20_000_000;
 
@@ -168,6 +174,7 @@ impl Intake {
             delivery: Delivery::new(address.delivery, address.unicast_above_loss, clock::now()),
             by_multicast: 0,
             taken_after_ns,
+            missed: clock::now(),
         };
         let thread = std::thread::Builder::new().name("intake".into()).spawn(move || worker.run(&signal))?;
         Ok(Self { counts, stop: Some(stop), thread: Some(thread) })
@@ -218,6 +225,8 @@ struct Worker {
     by_multicast: u64,
     /// How long after its timestamp a frame is taken by playout, in ns.
     taken_after_ns: Arc<AtomicI64>,
+    /// When a packet was last missed, or the thread began.
+    missed: LocalTime,
 }
 
 /// Whether a payload has anything in it beyond the noise of a good input: more than -72 dB of full scale.
@@ -277,12 +286,17 @@ impl Worker {
     }
 
     /// Lets packets gather, unless it is time to ask for one.
-    fn rest(&self, stop: &StopSignal) {
-        let rest_ns = (self.taken_after_ns.load(Ordering::Relaxed) / REST).clamp(0, MOST_REST_NS);
-        let until = clock::now() + rest_ns;
-        let until = self.mending.as_ref().and_then(Mending::next).map_or(until, |next| next.min(until));
+    fn rest(&mut self, stop: &StopSignal) {
+        let now = clock::now();
+        let next = self.mending.as_ref().and_then(Mending::next);
+        if next.is_some() {
+            self.missed = now;
+        }
+        let taken_ns = self.taken_after_ns.load(Ordering::Relaxed);
+        let part = if now - self.missed > CALM_NS && taken_ns > AMPLE_NS { CALM_REST } else { REST };
+        let until = now + (taken_ns / part).clamp(0, MOST_REST_NS);
         // Raised or not is asked next.
-        let _ = wait::any([], until, Some(stop));
+        let _ = wait::any([], next.map_or(until, |next| next.min(until)), Some(stop));
     }
 
     /// Waits until a socket has something, it is time to ask again, or `until`: the stream, answers to this room, answers to
@@ -299,14 +313,11 @@ impl Worker {
         ready.unwrap_or_default()
     }
 
-    fn rejoin(&self) {
-        let mending = self.mending.as_ref();
-        let parity = mending.and_then(|mending| mending.parity.as_ref());
-        let groups = [Some(&self.socket), mending.map(|mending| &mending.group), parity.map(|parity| &parity.group)];
-        for group in groups.into_iter().flatten() {
-            if let Err(error) = group.rejoin() {
-                tracing::debug!("can't join again: {error}");
-            }
+    /// Listens anew to everything that the stream is made of.
+    fn rejoin(&mut self) {
+        let mending = self.mending.as_mut().map_or(Ok(()), Mending::revive);
+        if let Err(error) = self.socket.revive().and(mending) {
+            tracing::debug!("can't join again: {error}");
         }
     }
 

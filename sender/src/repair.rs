@@ -257,7 +257,13 @@ impl Worker {
             return;
         }
         let mut out = [0; 64];
-        if let Some(answer) = self.leases.handle(message, room, clock::now())
+        let refused = self.leases.refused();
+        let answer = self.leases.handle(message, room, clock::now());
+        // It asks every second: now and then is enough.
+        if self.leases.refused() > refused && self.leases.refused().is_power_of_two() {
+            warn!(%room, "a room asks for unicast, and as many as may be are served so; see unicast_rooms");
+        }
+        if let Some(answer) = answer
             && let Ok(length) = delivery::write(&answer, message.media, &mut out)
         {
             // Lost or not sent is the same: the room asks again.

@@ -52,6 +52,8 @@ struct State {
     /// For each port: the way from its host into the switch, and the way to it.
     links: Vec<[Link; 2]>,
     traffic: HashMap<Flow, Traffic>,
+    /// For each port: all that came in by it, of whatever protocol.
+    entered: Vec<Traffic>,
 }
 
 /// UDP from one port of the switch.
@@ -76,13 +78,21 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+impl Traffic {
+    fn add(&mut self, frame: &[u8]) {
+        self.packets += 1;
+        self.bytes += frame.len() as u64;
+    }
+}
+
 impl Switch {
     /// Starts a switch on these interfaces of `namespace`; chance comes from `seed`.
     pub fn start(namespace: &Path, ports: &[String], seed: u64) -> io::Result<Switch> {
         let namespace = namespaces::open(namespace)?;
         let link = |i: usize| Link::new(seed, i as u64);
         let links = (0..ports.len()).map(|i| [link(2 * i), link(2 * i + 1)]).collect();
-        let state = Mutex::new(State { links, traffic: HashMap::new() });
+        let state = State { links, traffic: HashMap::new(), entered: vec![Traffic::default(); ports.len()] };
+        let state = Mutex::new(state);
         let shared = Arc::new(Shared { stop: AtomicBool::new(false), state });
         let sockets = in_namespace(namespace, ports.to_vec())?;
         let thread = std::thread::Builder::new().name("switch".into()).spawn({
@@ -113,6 +123,11 @@ impl Switch {
             packets: sum.packets + traffic.packets,
             bytes: sum.bytes + traffic.bytes,
         })
+    }
+
+    /// All that the host on port `port` has sent so far.
+    pub fn entered(&self, port: usize) -> Traffic {
+        self.state().entered[port]
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -237,10 +252,9 @@ impl Worker {
         let known = self.addresses.get(&to).copied().filter(|_| !multicast);
         let shared = self.shared.clone();
         let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.entered[from].add(ethernet);
         if let Some(flow) = flow(from, ethernet) {
-            let traffic = state.traffic.entry(flow).or_default();
-            traffic.packets += 1;
-            traffic.bytes += ethernet.len() as u64;
+            state.traffic.entry(flow).or_default().add(ethernet);
         }
         let mut shared_frame: Option<Arc<[u8]>> = None;
         for entered_ns in state.links[from][0].pass(now_ns, ethernet.len(), multicast).into_iter().flatten() {

@@ -80,6 +80,19 @@ impl MulticastReceiver {
         self.membership(true).map_err(|error| refused("join", self.group, &self.interface, error))
     }
 
+    /// As [`rejoin`](Self::rejoin); where the interface went and another of its name came, as when an adapter is plugged in
+    /// again, on that one, with a new socket.
+    pub fn revive(&mut self) -> Result<(), MulticastError> {
+        let now = Interface::by_name(&self.interface.name)?;
+        if now.index == self.interface.index {
+            return self.rejoin();
+        }
+        // Without the scope, which is the number of the interface that went.
+        let group = SocketAddr::new(self.group.ip(), self.group.port());
+        *self = Self::open(group, self.source, &now)?;
+        Ok(())
+    }
+
     /// Waits until something can be taken, `stop` is raised or local time is `until`. True: something can be taken.
     pub fn wait(&self, until: LocalTime, stop: Option<&StopSignal>) -> io::Result<bool> {
         let fds = [self.socket.as_raw_fd(), StopSignal::fd(stop)];
@@ -114,7 +127,7 @@ impl MulticastReceiver {
         socket.set_nonblocking(true).map_err(refuse("open"))?;
         let flags = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
         // Without kernel stamps packets are stamped in user space, and say so.
-        let _ = socket::set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags);
+        let _ = socket::set_option(socket.as_raw_fd(), libc::SOL_SOCKET, socket::TIMESTAMPING, &flags);
         let receiver = Self {
             socket: socket.into(),
             group,

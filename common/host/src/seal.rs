@@ -172,6 +172,8 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn linked() -> (Sealed, Sealed) {
@@ -215,6 +217,21 @@ mod tests {
                 let _ = hub.write().unwrap();
                 assert!(hub.read(&vec![7; length]).is_err());
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_bytes_upset_either_side(bytes in prop::collection::vec(any::<u8>(), 1..400)) {
+            let keys = Keys::generate().unwrap();
+            let _ = Handshake::hub(&keys).unwrap().read(&bytes);
+            let mut room = Handshake::room(&keys).unwrap();
+            let _ = room.write().unwrap();
+            prop_assert!(room.read(&bytes).is_err());
+            let (mut room, mut hub) = linked();
+            prop_assert!(room.open(&bytes).is_err() && hub.open(&bytes).is_err());
         }
     }
 

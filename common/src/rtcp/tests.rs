@@ -24,6 +24,14 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
+/// A room asks for delivery by unicast.
+fn asking() -> Vec<u8> {
+    let message = delivery::Message { kind: delivery::Kind::Ask, media: REPORT.ssrc, token: 9 };
+    let mut out = [0; 64];
+    let len = delivery::write(&message, 0x5566_7788, &mut out).unwrap();
+    out[..len].to_vec()
+}
+
 fn written(bye: Option<&str>) -> Vec<u8> {
     let mut out = [0; 128];
     let len = write_report(&REPORT, "snd@10.77.0.1", bye, &mut out).unwrap();
@@ -94,8 +102,8 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_makes_it_panic(at in 0..100_usize, value: u8, cut in 0..100_usize, which in 0..3_usize) {
-        let mut packet = bytes([SR_SDES, RR_SDES_NACK, RR_SDES_RRTR][which]);
+    fn no_damage_makes_it_panic(at in 0..100_usize, value: u8, cut in 0..100_usize, which in 0..4_usize) {
+        let mut packet = [SR_SDES, RR_SDES_NACK, RR_SDES_RRTR].get(which).map_or_else(asking, |hex| bytes(hex));
         let at = at % packet.len();
         packet[at] = value;
         let _ = parse(&packet);

@@ -14,7 +14,7 @@ use unisono_common::{rtcp, rtp, sdp, sequence};
 use unisono_host::interface::Interface;
 use unisono_host::multicast::{MulticastError, MulticastReceiver, SendOptions};
 use unisono_host::peer::PeerSocket;
-use unisono_host::random;
+use unisono_host::{clock, random};
 
 use crate::repair::{MOST_MISSED, Repair, Way};
 use crate::session::{PAYLOAD_CAPACITY, Packet};
@@ -25,6 +25,9 @@ const DSCP: u8 = 34;
 
 /// Requests stay in the house, as the stream does.
 const TTL: u8 = 16;
+
+/// While nothing can be sent it is looked this often whether this host has another address now.
+const READDRESS_NS: i64 = 1_000_000_000;
 
 /// When packets of a stream must be here to be played.
 #[derive(Clone, Debug)]
@@ -78,6 +81,9 @@ pub(super) struct Mending {
     /// Parity, where the stream has any.
     pub(super) parity: Option<Parity>,
     address: sdp::Repair,
+    interface: Interface,
+    /// When something could not be sent, and it was looked why.
+    unsent: Option<LocalTime>,
     schedule: Schedule,
     repair: Repair,
     /// Number and timestamp of a packet that came; those of all others follow.
@@ -97,8 +103,7 @@ impl Mending {
         interface: &Interface,
         schedule: Schedule,
     ) -> Result<Self, MulticastError> {
-        let options = SendOptions { source_port: 0, ttl: TTL, dscp: DSCP };
-        let own = PeerSocket::open(interface, address.requests.ip(), options)?;
+        let own = own_socket(interface, address)?;
         let cname = own.local_addr().map_or_else(|_| "room".into(), |local| format!("room@{local}"));
         let join = |fec: &sdp::Fec| MulticastReceiver::join(fec.group, interface);
         let parity = fec.map(join).transpose()?.map(|group| Parity { group, decoder: Decoder::default() });
@@ -107,6 +112,8 @@ impl Mending {
             own,
             group: MulticastReceiver::join(address.group, interface)?,
             address: *address,
+            interface: interface.clone(),
+            unsent: None,
             schedule,
             repair: Repair::new(random::number()),
             anchor: None,
@@ -189,14 +196,51 @@ impl Mending {
     }
 
     /// Says something about delivery to the sender.
-    pub(super) fn say(&self, kind: Kind) {
+    pub(super) fn say(&mut self, kind: Kind) {
         let message = Message { kind, media: self.address.ssrc, token: self.token };
         let mut out = [0; 64];
         match delivery::write(&message, self.ssrc, &mut out) {
             // Lost like any other packet, and said again.
-            Ok(length) => drop(self.own.send_to(&out[..length], self.address.requests)),
+            Ok(length) => self.send(&out[..length]),
             Err(error) => tracing::debug!("{error}"),
         }
+    }
+
+    fn send(&mut self, packet: &[u8]) {
+        let sent = self.own.send_to(packet, self.address.requests);
+        let now = clock::now();
+        if sent.is_ok() || self.unsent.is_some_and(|looked| now - looked < READDRESS_NS) {
+            return;
+        }
+        self.unsent = Some(now);
+        if let Err(error) = self.readdress() {
+            tracing::debug!("the sender can't be asked: {error}");
+        }
+    }
+
+    /// Speaks from the address that this host has now: after an outage it may have been given another, and from the old one
+    /// nothing can be sent.
+    fn readdress(&mut self) -> Result<(), MulticastError> {
+        let now = Interface::by_name(&self.interface.name)?;
+        let address = now.address(self.address.requests.ip())?;
+        if self.own.local_addr().is_ok_and(|local| local.ip() == address) {
+            return Ok(());
+        }
+        self.own = own_socket(&now, &self.address)?;
+        self.interface = now;
+        // The old one proved another address.
+        self.token = 0;
+        tracing::info!("lost packets are asked for from {address} from now on");
+        Ok(())
+    }
+
+    /// Nothing has been heard for a while: listens anew to everything, and speaks from where this host is now.
+    pub(super) fn revive(&mut self) -> Result<(), MulticastError> {
+        self.group.revive()?;
+        if let Some(parity) = &mut self.parity {
+            parity.group.revive()?;
+        }
+        self.readdress()
     }
 
     /// When the sender's clock answered last.
@@ -238,9 +282,14 @@ impl Mending {
         let mut out = [0; 2048];
         match rtcp::write_nack(self.ssrc, media, &self.cname, &self.sequences, &mut out) {
             // A request that can't be sent is lost like any other, and made again.
-            Ok(length) => drop(self.own.send_to(&out[..length], self.address.requests)),
+            Ok(length) => self.send(&out[..length]),
             Err(error) => tracing::debug!("{error}"),
         }
         self.wanted.len()
     }
+}
+
+/// The socket that requests leave by and answers to this room alone come in by.
+fn own_socket(interface: &Interface, address: &sdp::Repair) -> Result<PeerSocket, MulticastError> {
+    PeerSocket::open(interface, address.requests.ip(), SendOptions { source_port: 0, ttl: TTL, dscp: DSCP })
 }

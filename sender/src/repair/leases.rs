@@ -94,6 +94,8 @@ impl Leases {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(ms: i64) -> LocalTime {
@@ -139,5 +141,32 @@ mod tests {
         let mut leases = Leases::new([1; 16], 2);
         (1..=3).for_each(|n| lease(&mut leases, n, 0));
         assert_eq!((leases.rooms(7).count(), leases.refused()), (2, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_only_honest_rooms_are_served_and_never_too_many(
+            said in prop::collection::vec((0_usize..3, 1_u8..8, 0_u32..3, any::<u64>(), 0_i64..3_000), 0..300)
+        ) {
+            let mut leases = Leases::new([1; 16], 3);
+            let mut ms = 0;
+            for (kind, n, media, forged, later) in said {
+                ms += later;
+                leases.expire(at(ms));
+                let kind = [Kind::Ask, Kind::Token, Kind::End][kind];
+                let real = leases.token(room(n), media);
+                // Rooms of odd numbers know their token, the others guess.
+                let token = if n % 2 == 1 { real } else { forged };
+                if let Some(answer) = leases.handle(&Message { kind, media, token }, room(n), at(ms)) {
+                    prop_assert_eq!(answer, Message { kind: Kind::Token, media, token: real });
+                }
+                prop_assert!(leases.leases.len() <= 3);
+                prop_assert!(leases.leases.iter().all(|lease| is_odd(lease.room)));
+            }
+        }
+    }
+
+    fn is_odd(room: SocketAddr) -> bool {
+        matches!(room.ip(), IpAddr::V4(address) if address.octets()[3] % 2 == 1)
     }
 }

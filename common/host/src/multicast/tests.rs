@@ -37,6 +37,12 @@ fn a_packet_reaches_its_group_on_loopback_with_a_stamp() {
     receiver.rejoin().unwrap();
     sender.send_to(b"second", group).unwrap();
     assert_eq!(next(&mut receiver).expect("the packet after a rejoin").0, b"second");
+    // As it would be when the interface came back under another number.
+    receiver.interface.index += 1_000;
+    receiver.revive().unwrap();
+    sender.send_to(b"third", group).unwrap();
+    assert_eq!(next(&mut receiver).expect("the packet on the interface as it is now").0, b"third");
+    assert_eq!(*receiver.interface(), loopback());
 
     // The kernel switches its stamps on in its own time: the first packets may lack them.
     let until = clock::now() + 10_000_000_000;
@@ -63,8 +69,9 @@ fn a_source_specific_member_hears_only_its_source() {
 #[test]
 fn ipv6_groups_are_joined_by_the_same_call() {
     if loopback().ipv6.is_some() {
-        let receiver = MulticastReceiver::join("[ff15::77:1]:15008".parse().unwrap(), &loopback()).unwrap();
+        let mut receiver = MulticastReceiver::join("[ff15::77:1]:15008".parse().unwrap(), &loopback()).unwrap();
         receiver.rejoin().unwrap();
+        receiver.revive().unwrap();
         MulticastSender::open(&loopback(), IPV6, OPTIONS).unwrap();
     }
 }

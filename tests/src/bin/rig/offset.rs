@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use unisono_sender::convert::Samples;
-use unisono_sender::decode::AudioFile;
+use unisono_audio::convert::Samples;
+use unisono_audio::decode::AudioFile;
 use unisono_tests::analysis::{Finder, Quantiles};
 use unisono_tests::signals::Signal;
 

@@ -3,21 +3,26 @@
 //! Three rooms on a switch of our own (see [`unisono_tests::switch`]). A gap is counted at the analog outputs: a stretch
 //! of blocks of 2.5 ms that are not what was played.
 
+mod table;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use unisono_common::control::Health;
-use unisono_tests::analysis::{Quantiles, Survey, Verdict, survey};
+use unisono_tests::analysis::survey::WINDOW_S;
+use unisono_tests::analysis::{Fix, Quantiles, Survey, Verdict, survey};
 use unisono_tests::feeder::Feeder;
-use unisono_tests::house::Stream;
+use unisono_tests::house::{Room, Stream};
+use unisono_tests::namespaces::Network;
 use unisono_tests::processes::{Launch, Process, Usage};
 use unisono_tests::records::Record;
 use unisono_tests::signals::{self, NOISE_PERIOD, Signal};
 use unisono_tests::stalls::{Stalls, Watch};
 use unisono_tests::switch::impair::{Impairment, Loss};
-use unisono_tests::switch::{Switch, Traffic};
+use unisono_tests::switch::{Flow, Switch};
 use unisono_tests::{snapcast, truth};
 
 use crate::run::{Bench, Stage, System, logs, stop};
@@ -33,6 +38,12 @@ const REPAIR_PORT: u16 = 7681;
 /// Rooms of the crowd, beside the three that are measured.
 const CROWD: usize = 197;
 
+/// Rooms may take so long to sound again when an outage is over, in seconds; what is heard meanwhile belongs to it.
+const MAY_TAKE_S: f64 = 1.0;
+
+/// Answers take longer than packets can wait for at the usual delay.
+const FAR_MS: f64 = 80.0;
+
 /// A network and what is expected in it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Scene {
@@ -45,6 +56,8 @@ pub(crate) struct Scene {
     /// The server's link is down from second .. for .. seconds.
     outage_s: Option<(u64, u64)>,
     crowd: usize,
+    /// Parity of the stream, as it is configured.
+    parity: Option<&'static str>,
     /// Gaps in the worst room, and the 99th percentile of the spread in microseconds.
     target: Option<(u32, f64)>,
 }
@@ -62,6 +75,8 @@ struct Outcome {
     repaired: Option<u64>,
     /// Share of the stream's bytes.
     repair_percent: f64,
+    /// All that left the server, in kilobits a second.
+    sent_kbps: f64,
     /// From frames that are written to their sound, in milliseconds.
     latency_ms: Option<f64>,
     /// After an outage: from the link's return to sound in the last room, in seconds.
@@ -85,12 +100,19 @@ pub(crate) fn all() -> Vec<Scene> {
         from_rooms: none,
         outage_s: None,
         crowd: 0,
+        parity: None,
         target,
     };
     let bursts = Impairment { loss: Loss::Bursts { every_ms: 2_000, length_ms: 50 }, ..none };
     let jitter = Impairment { jitter_ms: 80.0, reorders: true, ..none };
     let wifi = Impairment { multicast_loss: 0.2, delay_ms: 1.0, jitter_ms: 8.0, ..none };
     let fading = Loss::GilbertElliott { to_bad: 0.01, to_good: 0.15, lost: 0.7 };
+    let far = Impairment { delay_ms: FAR_MS, ..none };
+    let far = |name, title, parity| Scene {
+        from_rooms: far,
+        parity,
+        ..scene(name, title, Impairment { loss: Loss::Random(0.01), ..far }, None)
+    };
     vec![
         scene("clean", "nothing lost", none, Some((0, 20.0))),
         scene("loss-1", "1 % of everything to the rooms lost at random", Impairment::losing(0.01), Some((0, 20.0))),
@@ -116,6 +138,8 @@ pub(crate) fn all() -> Vec<Scene> {
             None,
         ),
         scene("slow", "2 Mbit/s", Impairment { rate: Some(2_000_000), ..none }, None),
+        far("far", "80 ms each way, 1 % lost to the rooms: too far to ask", None),
+        far("parity", "the same, with parity of 2 columns and 4 rows", Some("{ columns = 2, rows = 4 }")),
     ]
 }
 
@@ -127,13 +151,13 @@ pub(crate) fn measure(bench: &Bench, only: &[String], delays_ms: &[u32], systems
     }
     let chosen = |s: &Scene| if only.is_empty() { s.target.is_some() } else { only.iter().any(|name| name == s.name) };
     let signal = Arc::new(signals::noise(48_000, NOISE_PERIOD, scenes::SEED));
-    heading();
+    table::heading();
     let mut outcomes = vec![];
     for scene in all().into_iter().filter(chosen) {
         for &delay_ms in delays_ms {
             for &system in systems.iter().filter(|system| scene.crowd == 0 || **system == System::Unisono) {
                 let outcome = play(bench, &scene, system, delay_ms, &signal)?;
-                row(&outcome);
+                table::row(&outcome);
                 outcomes.push(outcome);
                 std::fs::write(bench.out().join("resilience.json"), serde_json::to_string_pretty(&outcomes)?)?;
             }
@@ -150,7 +174,7 @@ fn play(bench: &Bench, scene: &Scene, system: System, delay_ms: u32, signal: &Ar
     let switch = network.switch().context("an impaired house has a switch")?;
     let fifo = stage.dir.join("in.fifo");
     let feeder = Feeder::start(&fifo, signal.clone(), 2)?;
-    let mut programs = start(bench, &stage, system, delay_ms, &rooms, &fifo)?;
+    let mut programs = start(bench, &stage, system, delay_ms, scene, &rooms, &fifo)?;
     let crowd = (scene.crowd > 0).then(|| start_crowd(&stage, scene.crowd)).transpose()?;
     let heard = || {
         let sounds =
@@ -162,20 +186,9 @@ fn play(bench: &Bench, scene: &Scene, system: System, delay_ms: u32, signal: &Ar
     truth::pause(SETTLED);
     impair(switch, scene);
     programs.iter_mut().for_each(Process::reset_usage);
-    let (begun_ns, before, watch) = (truth::now_ns(), traffic(switch), Watch::start());
-    let mut back_ns = None;
-    match scene.outage_s {
-        None => truth::pause(bench.duration),
-        Some((at_s, for_s)) => {
-            truth::pause(Duration::from_secs(at_s));
-            network.plug(0, false)?;
-            truth::pause(Duration::from_secs(for_s));
-            network.plug(0, true)?;
-            back_ns = Some(truth::now_ns());
-            truth::pause(bench.duration.saturating_sub(Duration::from_secs(at_s + for_s)));
-        }
-    }
-    let (stalls, after) = (watch.finish(), traffic(switch));
+    let (begun_ns, before, watch) = (truth::now_ns(), Sent::by(switch), Watch::start());
+    let outage_ns = pass(bench, scene, network)?;
+    let (stalls, sent, took_ns) = (watch.finish(), Sent::by(switch).since(&before), truth::now_ns() - begun_ns);
     anyhow::ensure!(!truth::interrupted(), "ended before the scene {} was over", scene.name);
     let mut usage: Vec<Usage> = programs.iter().map(Process::usage).collect();
     let server = usage.remove(0);
@@ -190,19 +203,20 @@ fn play(bench: &Bench, scene: &Scene, system: System, delay_ms: u32, signal: &Ar
     let records = records.collect::<Result<Vec<_>, _>>().with_context(|| logs(&programs))?;
     let survey = survey(signal, &records);
     let since = |ns: i64| (ns - survey.start_ns) as f64 / 1e9;
+    let outage_s = outage_ns.map(|(down_ns, back_ns)| (since(down_ns), since(back_ns)));
     // Of an outage counts what comes after it: spread from 3 s after the link's return on.
-    let skip_s = back_ns.map_or(since(begun_ns) + 1.0, |ns| since(ns) + 3.0);
+    let skip_s = outage_s.map_or(since(begun_ns) + 1.0, |(_, back_s)| back_s + 3.0);
     let verdict = survey.verdict(skip_s);
-    let gaps = verdict.rooms.iter().map(|room| room.gaps).max().unwrap_or(0) + u32::from(scene.outage_s.is_some());
     let known =
         |of: fn(&Health) -> u64| healths.iter().flatten().map(|[first, last]| of(last).saturating_sub(of(first))).max();
     let outcome = Outcome {
-        gaps,
+        gaps: gaps(&survey, since(begun_ns) + 1.0, outage_s),
         concealed: known(|h| h.frames_concealed),
         repaired: known(|h| h.packets_repaired),
-        repair_percent: 100.0 * (after.1 - before.1) as f64 / (after.0 - before.0).max(1) as f64,
+        repair_percent: 100.0 * sent.repair as f64 / sent.media.max(1) as f64,
+        sent_kbps: sent.all as f64 * 8e6 / took_ns as f64,
         latency_ms: latency_ms(&survey, &feeder, signal, skip_s),
-        back_s: back_ns.and_then(|ns| back_s(&survey, ns)),
+        back_s: outage_ns.and_then(|(_, back_ns)| sounds_s(&records, back_ns)),
         crowd_lost,
         scene: scene.clone(),
         system,
@@ -224,8 +238,9 @@ fn start(
     stage: &Stage,
     system: System,
     delay_ms: u32,
-    rooms: &[unisono_tests::house::Room],
-    fifo: &std::path::Path,
+    scene: &Scene,
+    rooms: &[Room],
+    fifo: &Path,
 ) -> Result<Vec<Process>> {
     let Stage { house, dir } = stage;
     let mut programs = vec![];
@@ -233,7 +248,8 @@ fn start(
         programs.push(snapcast::start_server(house, fifo, dir, Some(delay_ms))?);
         truth::pause(Duration::from_secs(1));
     } else {
-        let source = format!("{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\" }}");
+        let parity = scene.parity.map(|parity| format!("\nfec = {parity}")).unwrap_or_default();
+        let source = format!("{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\" }}{parity}");
         programs.push(house.start_sender(&Stream { format: "48000:16:2", source, playout_delay_ms: delay_ms })?);
     }
     for (i, room) in rooms.iter().enumerate() {
@@ -267,13 +283,47 @@ fn impair(switch: &Switch, scene: &Scene) {
     }
 }
 
-/// Bytes of the stream and of its repair so far, both as they entered the switch.
-fn traffic(switch: &Switch) -> (u64, u64) {
-    let Traffic { bytes: media, .. } =
-        switch.traffic(|flow| flow.from == 0 && flow.destination == MEDIA_PORT && flow.source == MEDIA_PORT);
-    let Traffic { bytes: repair, .. } =
-        switch.traffic(|flow| flow.source == REPAIR_PORT || flow.destination == REPAIR_PORT);
-    (media, repair)
+/// Lets the scene pass: when the server's link went down and when it came back, if it did.
+fn pass(bench: &Bench, scene: &Scene, network: &Network) -> Result<Option<(i64, i64)>> {
+    let Some((at_s, for_s)) = scene.outage_s else {
+        truth::pause(bench.duration);
+        return Ok(None);
+    };
+    truth::pause(Duration::from_secs(at_s));
+    let down_ns = truth::now_ns();
+    network.plug(0, false)?;
+    truth::pause(Duration::from_secs(for_s));
+    network.plug(0, true)?;
+    let back_ns = truth::now_ns();
+    truth::pause(bench.duration.saturating_sub(Duration::from_secs(at_s + for_s)));
+    Ok(Some((down_ns, back_ns)))
+}
+
+/// Bytes as they entered the switch.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// The stream.
+    media: u64,
+    /// Its repair, with the requests.
+    repair: u64,
+    /// All that the server sends.
+    all: u64,
+}
+
+impl Sent {
+    /// So far.
+    fn by(switch: &Switch) -> Sent {
+        let of = |wanted: fn(&Flow) -> bool| switch.traffic(wanted).bytes;
+        Sent {
+            media: of(|flow| flow.from == 0 && flow.destination == MEDIA_PORT && flow.source == MEDIA_PORT),
+            repair: of(|flow| flow.source == REPAIR_PORT || flow.destination == REPAIR_PORT),
+            all: switch.entered(0).bytes,
+        }
+    }
+
+    fn since(self, before: &Sent) -> Sent {
+        Sent { media: self.media - before.media, repair: self.repair - before.repair, all: self.all - before.all }
+    }
 }
 
 /// The first report of a room that is `after_ns` old or older, and its last.
@@ -286,7 +336,7 @@ fn healths(log: &str, after_ns: i64) -> Option<[Health; 2]> {
 /// Median over windows and rooms.
 fn latency_ms(survey: &Survey, feeder: &Feeder, signal: &Signal, skip_s: f64) -> Option<f64> {
     let rate = f64::from(signal.rate);
-    let late = |(time, fix): (&f64, &Option<unisono_tests::analysis::Fix>)| {
+    let late = |(time, fix): (&f64, &Option<Fix>)| {
         let heard_ns = survey.start_ns + ((time - survey.times[0]) * 1e9) as i64;
         let late_ns = heard_ns - feeder.due_ns((*fix)?.position, rate);
         let period_ns = (signal.samples.len() as f64 / rate * 1e9) as i64;
@@ -296,72 +346,24 @@ fn latency_ms(survey: &Survey, feeder: &Feeder, signal: &Signal, skip_s: f64) ->
     (!all.is_empty()).then(|| Quantiles::of(all).median)
 }
 
-/// From `back_ns` to the first window in which every room is heard again.
-fn back_s(survey: &Survey, back_ns: i64) -> Option<f64> {
-    let back_s = (back_ns - survey.start_ns) as f64 / 1e9;
-    let heard = |i: &usize| survey.times[*i] > back_s && survey.rooms.iter().all(|room| room[*i].is_some());
-    (0..survey.times.len()).find(heard).map(|i| survey.times[i] - back_s)
+/// From `back_ns` to the first sound of the last room, in seconds.
+fn sounds_s(records: &[Record], back_ns: i64) -> Option<f64> {
+    let sounds = |record: &Record| record.first_sound(back_ns, unisono_tests::AUDIBLE);
+    let firsts = records.iter().map(sounds).collect::<Option<Vec<i64>>>()?;
+    firsts.into_iter().max().map(|last_ns| (last_ns - back_ns) as f64 / 1e9)
 }
 
-fn heading() {
-    println!(
-        "{:<9} {:<9} {:>5}  {:>5} {:>9} {:>9} {:>9} {:>9}  {:>8} {:>8} {:>10} {:>7} {:>6}  {:>12}",
-        "scene",
-        "system",
-        "delay",
-        "gaps",
-        "concealed",
-        "median us",
-        "p99 us",
-        "max us",
-        "repaired",
-        "repair %",
-        "latency ms",
-        "sender%",
-        "room %",
-        "stalls, worst"
-    );
-}
-
-fn row(o: &Outcome) {
-    let number = |n: Option<u64>| n.map_or("-".into(), |n| n.to_string());
-    println!(
-        "{:<9} {:<9} {:>5}  {:>5} {:>9} {:>9.1} {:>9.1} {:>9.1}  {:>8} {:>8.2} {:>10} {:>7.2} {:>6.2}  {:>4}, {:>4.0} ms{}",
-        o.scene.name,
-        format!("{:?}", o.system).to_lowercase(),
-        o.delay_ms,
-        o.gaps,
-        number(o.concealed),
-        o.verdict.spread_us.median,
-        o.verdict.spread_us.p99,
-        o.verdict.spread_us.max,
-        number(o.repaired),
-        o.repair_percent,
-        o.latency_ms.map_or("-".into(), |ms| format!("{ms:.0}")),
-        o.server.cpu_percent,
-        o.rooms.iter().map(|u| u.cpu_percent).fold(0.0, f64::max),
-        o.stalls.over_10_ms,
-        o.stalls.worst_ms,
-        judgement(o),
-    );
-    if let Some(back_s) = o.back_s {
-        println!("          all rooms sound {back_s:.2} s after the link came back");
-    }
-    if let Some(lost) = o.crowd_lost {
-        println!("          packets that the crowd could not have played: {lost}");
-    }
-    o.unclean.iter().for_each(|what| println!("          {what}"));
-}
-
-fn judgement(o: &Outcome) -> String {
-    let Some((gaps, p99_us)) = o.scene.target.filter(|_| o.system == System::Unisono) else { return String::new() };
-    let over = [
-        (o.gaps > gaps).then(|| format!("gaps > {gaps}")),
-        (o.verdict.spread_us.p99 > p99_us).then(|| format!("p99 > {p99_us}")),
-        (o.verdict.windows == 0).then(|| "nothing to compare".into()),
-        (o.scene.crowd > 0 && o.repair_percent > 5.0).then(|| "repair > 5 %".into()),
-        (o.scene.outage_s.is_some() && o.back_s.is_none_or(|s| s > 1.0)).then(|| "back > 1 s".into()),
-    ];
-    let over: Vec<String> = over.into_iter().flatten().collect();
-    if over.is_empty() { "  ok".into() } else { format!("  OVER: {}", over.join(", ")) }
+/// Gaps of the worst room from `from_s` on. An outage is one, with all that is heard until [`MAY_TAKE_S`] after it.
+fn gaps(survey: &Survey, from_s: f64, outage_s: Option<(f64, f64)>) -> u32 {
+    let counts = |i: &usize| {
+        let at_s = survey.times[*i] - survey.times[0];
+        let after = |back_s: f64| at_s > back_s + MAY_TAKE_S + WINDOW_S / 2.0;
+        at_s >= from_s && outage_s.is_none_or(|(down_s, back_s)| at_s < down_s || after(back_s))
+    };
+    let of_room = |room: &Vec<Option<Fix>>| -> u32 {
+        // The last window ends where the player was stopped, in the middle of a fade or a block.
+        let last = room.iter().rposition(Option::is_some).unwrap_or(room.len());
+        (0..last).filter(|i| counts(i)).map(|i| room[i].map_or(1, |fix| fix.gaps)).sum()
+    };
+    survey.rooms.iter().map(of_room).max().unwrap_or(0) + u32::from(outage_s.is_some())
 }
