@@ -198,6 +198,13 @@ impl Session {
         }
     }
 
+    /// The clock that its timestamps are plain readings of, when that is one that can be followed. Nothing without
+    /// `a=mediaclk:direct=` too: then they begin anywhere, and nobody knows when a frame is due.
+    pub fn media_clock(&self) -> Option<&ReferenceClock> {
+        let begins = self.direct_offset.is_some();
+        self.reference_clock.as_ref().filter(|clock| begins && !matches!(clock, ReferenceClock::Other(_)))
+    }
+
     /// Whether `other` is the same session, but perhaps for its playout delay.
     pub fn is_but_for_delay(&self, other: &Session) -> bool {
         let &Session { playout_delay_ms, delay_change, .. } = self;

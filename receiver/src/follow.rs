@@ -29,10 +29,10 @@ pub(crate) enum Clock {
 impl Clock {
     /// The clock that a stream's timestamps are readings of; nothing when it can't be followed.
     pub(crate) fn of(description: &sdp::Session) -> Option<Self> {
-        match description.reference_clock {
-            Some(ReferenceClock::Ntp(server)) => Some(Clock::Ntp(server)),
-            Some(ReferenceClock::Ptp(Named { domain, .. })) => Some(Clock::Ptp { domain }),
-            _ => None,
+        match *description.media_clock()? {
+            ReferenceClock::Ntp(server) => Some(Clock::Ntp(server)),
+            ReferenceClock::Ptp(Named { domain, .. }) => Some(Clock::Ptp { domain }),
+            ReferenceClock::Other(_) => None,
         }
     }
 

@@ -1,15 +1,17 @@
 //! Announces the streams by SAP, and listens for others who announce the same.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use tracing::{debug, error};
+use unisono_common::config::sender::RELAY;
 use unisono_common::sap::{self, GROUP_GLOBAL, GROUP_LOCAL, GROUP_PULSE, Kind, Packet};
 use unisono_common::sdp::Session;
 use unisono_common::time::LocalTime;
 use unisono_host::interface::Interface;
 use unisono_host::multicast::{self, MulticastError, MulticastReceiver, MulticastSender, SendOptions};
 
-use crate::streams::{OnAir, Streams};
+use crate::streams::{OnAir, Stream, Streams};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -116,9 +118,10 @@ impl Announcer {
         self.outdated.retain(|(_, left)| *left > 0);
         let groups = self.rhythm.due(now);
         if !groups.is_empty() {
-            let on_air = self.streams.on_air();
-            for on_air in on_air.iter().filter_map(|stream| stream.on_air.as_ref()).filter(|on_air| on_air.is_sent()) {
-                self.send(Kind::Announcement, on_air, &groups);
+            let streams = self.streams.on_air();
+            let is_sent = |stream: &&Arc<Stream>| stream.on_air.as_ref().is_some_and(OnAir::is_sent);
+            for stream in streams.iter().filter(is_sent) {
+                self.send(Kind::Announcement, stream, &groups);
             }
         }
         self.listen(now);
@@ -142,7 +145,7 @@ impl Announcer {
             if was_off && on_air.is_on() {
                 self.off.retain(|id| *id != stream.id);
                 self.outdated.retain(|(sdp, _)| *sdp != *on_air.sdp());
-                self.send(Kind::Announcement, on_air, &ALL_GROUPS);
+                self.send(Kind::Announcement, &stream, &ALL_GROUPS);
             } else if !was_off && !on_air.is_on() {
                 self.off.push(stream.id.clone());
                 self.outdated.push((on_air.sdp().to_string(), DELETIONS));
@@ -152,17 +155,16 @@ impl Announcer {
 
     /// Tells everybody that all streams are gone. To be called three times at the end.
     pub fn delete(&self) {
-        for on_air in self.streams.on_air().iter().filter_map(|stream| stream.on_air.as_ref()) {
-            self.send(Kind::Deletion, on_air, &ALL_GROUPS);
+        for stream in &self.streams.on_air() {
+            self.send(Kind::Deletion, stream, &ALL_GROUPS);
         }
     }
 
     /// Sends of a stream to those of these groups that it is announced to.
-    fn send(&self, kind: Kind, on_air: &OnAir, groups: &[Ipv4Addr]) {
-        let sdp = on_air.sdp();
-        // Who plays AES67 listens there, and who listens elsewhere is not made for packets of 1 ms.
-        let groups: Vec<_> =
-            groups.iter().copied().filter(|group| on_air.timing.is_none() || *group == GROUP_LOCAL).collect();
+    fn send(&self, kind: Kind, stream: &Stream, groups: &[Ipv4Addr]) {
+        let Some(on_air) = &stream.on_air else { return };
+        let (sdp, told) = (on_air.sdp(), told_of(stream.kind, on_air.timing.is_some()));
+        let groups: Vec<_> = groups.iter().copied().filter(|group| told.contains(group)).collect();
         if !sdp.is_empty() {
             send(&self.sender, self.origin, kind, &sdp, &groups);
         }
@@ -186,6 +188,15 @@ impl Announcer {
 }
 
 const ALL_GROUPS: [Ipv4Addr; 3] = [GROUP_PULSE, GROUP_LOCAL, GROUP_GLOBAL];
+
+/// The groups that hear of a stream with a source of this kind.
+///
+/// Who plays AES67 listens at the local scope, and who listens elsewhere is not made for packets of 1 ms. A relay is for
+/// our own rooms: PulseAudio and PipeWire play whatever they hear of, so they would play it beside its original, and the
+/// desktop that sends the original would send what comes back, again and again.
+fn told_of(kind: &str, by_ptp: bool) -> &'static [Ipv4Addr] {
+    if by_ptp || kind == RELAY { &[GROUP_LOCAL] } else { &ALL_GROUPS }
+}
 
 fn send(sender: &MulticastSender, origin: Ipv4Addr, kind: Kind, sdp: &str, groups: &[Ipv4Addr]) {
     let packet = sap::packet(kind, IpAddr::V4(origin), sdp);

@@ -122,16 +122,25 @@ export function queuePanel() {
 
 function facts(stream) {
   const from = stream.origin === 'here' ? 'this sender' : stream.sender;
-  return [['Source', words.source(stream)], ['From', from], ['Format', words.format(stream.format)], ['Address', stream.address], ['Description', stream.sdp]].filter(([, value]) => value);
+  return [['Source', words.source(stream)], ['From', from], ['Format', words.format(stream.format)], ['Address', stream.address], ['Description', stream.sdp], ['Listen', stream.sdp]].filter(([, value]) => value);
 }
+
+/** What stands where a description leads to more than can be said in words. */
+const links = {
+  Description: (sdp) => [el('a', { href: sdp, download: '' }, 'for any RTP player')],
+  Listen: (sdp) => {
+    const as = (suffix) => el('a', { href: sdp.replace(/sdp$/, suffix), target: '_blank' }, suffix.toUpperCase());
+    return ['here, as ', as('flac'), ' or ', as('wav'), ': not in step with the rooms'];
+  },
+};
 
 function fact([name]) {
   const value = el('dd');
   return {
     node: el('div', {}, el('dt', {}, name), value),
     update([name, said]) {
-      if (name !== 'Description') return text(value, said);
-      if (!value.firstChild) value.append(el('a', { href: said, download: '' }, 'for any RTP player'));
+      if (!links[name]) return text(value, said);
+      if (!value.firstChild) value.append(...links[name](said));
     },
   };
 }

@@ -59,7 +59,18 @@ test("MPD's title, artist and cover are shown and it is driven; each source says
 
     await page.goto(`${house.url}/#/queue/mpd`);
     await page.getByText(/^Pipe, playing/).waitFor();
-    await page.getByRole('button', { name: 'Previous on Records' }).click();
+    // To the beginning of the piece once that has begun, and from there to the one before.
+    await until('the piece before', async () => {
+      await page.getByRole('button', { name: 'Previous on Records' }).click();
+      return page.getByRole('heading', { name: 'Étude 1', level: 3 }).first().waitFor({ timeout: 2000 }).then(() => true, () => false);
+    });
+    assert.equal(await page.getByRole('link', { name: 'FLAC' }).getAttribute('href'), '/streams/mpd.flac');
+    await page.getByText('not in step with the rooms').waitFor();
+    const file = await fetch(`${house.url}/streams/mpd.wav`);
+    assert.deepEqual([file.headers.get('content-type'), file.headers.get('x-unisono-in-step')], ['audio/wav', 'no']);
+    // The page that a browser makes around it may play it.
+    assert.ok(file.headers.get('content-security-policy').includes("media-src 'self'"));
+    await file.body.cancel();
     await page.goto(`${house.url}/#/queue/far`);
     await page.getByText(/^Internet radio, failed: /).waitFor();
     program.kill();

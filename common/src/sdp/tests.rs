@@ -179,6 +179,18 @@ fn static_payload_types_need_no_map_and_ipv6_is_read() {
 }
 
 #[test]
+fn a_clock_is_followed_only_with_the_reading_at_its_epoch() {
+    assert_eq!(session().media_clock(), session().reference_clock.as_ref());
+    let with = |value: &str| Session::parse(GOLDEN.replace("direct=2691979648", value).as_bytes()).unwrap();
+    assert_eq!(with("direct=0").media_clock(), session().reference_clock.as_ref());
+    for unknown in ["sender", "direct", "direct=0 rate=1000/1001"] {
+        assert_eq!(with(unknown).media_clock(), None, "{unknown}");
+    }
+    let elsewhere = GOLDEN.replace("ntp=10.77.0.1:7680", "ntp=/traceable/");
+    assert_eq!(Session::parse(elsewhere.as_bytes()).unwrap().media_clock(), None);
+}
+
+#[test]
 fn says_why_not() {
     let with = |from: &str, to: &str| Session::parse(GOLDEN.replace(from, to).as_bytes()).unwrap_err();
     assert_eq!(with("L16/48000/2", "OPUS/48000/2"), SdpError::Encoding("OPUS/48000/2".into()));

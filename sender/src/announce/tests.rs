@@ -14,6 +14,13 @@ fn pulseaudio_hears_every_five_seconds_and_the_others_slow_down() {
     assert_eq!(wide, [100, 105, 110, 115, 120, 125, 130, 160, 190]);
 }
 
+#[test]
+fn a_relay_is_told_of_only_where_its_original_is_not_played() {
+    assert_eq!(told_of("library", false), ALL_GROUPS);
+    assert_eq!(told_of("library", true), [GROUP_LOCAL]);
+    assert_eq!(told_of(RELAY, false), [GROUP_LOCAL]);
+}
+
 const OURS: &str = "v=0\no=- 7 1 IN IP4 10.0.0.1\ns=Music\nc=IN IP4 239.77.1.1/16\nt=0 0\nm=audio 5004 RTP/AVP 127\n\
                     a=rtpmap:127 L16/48000/2\na=x-unisono-id:music\n";
 const GROUP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 77, 1, 1)), 5004);

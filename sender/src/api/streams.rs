@@ -89,6 +89,10 @@ pub async fn act(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A browser that opens such a file makes a page around it, under the rules that came with the file: those of our own page
+/// allow no media.
+const OPENED_ALONE: &str = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
 /// `/streams/ID.sdp`: a stream's session description, for any player that speaks RTP; `/streams/ID.flac` and
 /// `/streams/ID.wav`: the stream itself, out of step with the rooms, for whatever speaks only HTTP.
 pub async fn file(State(api): State<Api>, Path(file): Path<String>) -> Result<Response, Problem> {
@@ -113,6 +117,7 @@ pub async fn file(State(api): State<Api>, Path(file): Path<String>) -> Result<Re
         (header::CACHE_CONTROL, "no-store".to_owned()),
         (header::LINK, format!("</streams/{id}.sdp>; rel=\"alternate\"; type=\"application/sdp\"; title=\"in step\"")),
         (HeaderName::from_static("x-unisono-in-step"), "no".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, OPENED_ALONE.to_owned()),
     ];
     Ok((headers, Body::from_stream(listening)).into_response())
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use unisono_common::config::sender::{RtpFrom, SourceConfig, StreamConfig};
-use unisono_common::sdp::{ReferenceClock, Session};
+use unisono_common::sdp::Session;
 
 use super::{Entry, Inner, Live};
 use crate::describe;
@@ -18,9 +18,10 @@ const MOST: usize = 8;
 /// What waits for late packets: desktops send in bursts.
 const LATENCY_MS: u32 = 150;
 
-/// Whether rooms can follow a stream by themselves: its clock is an NTP server, or a PTP grandmaster.
+/// Whether rooms can follow a stream by themselves: its clock is an NTP server or a PTP grandmaster, and its timestamps are
+/// readings of that.
 pub(crate) fn can_be_followed(session: &Session) -> bool {
-    matches!(session.reference_clock, Some(ReferenceClock::Ntp(_) | ReferenceClock::Ptp(_)))
+    session.media_clock().is_some()
 }
 
 impl Live {

@@ -1,15 +1,91 @@
 //! PipeWire, both ways.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use unisono_tests::house::House;
+use unisono_tests::instruments::Environment;
 use unisono_tests::processes::Process;
 use unisono_tests::stalls::undisturbed;
 use unisono_tests::truth;
 
 use crate::common::end;
 use crate::{peers, sound, table};
+
+/// Which PipeWire. Its session manager and its clients are Debian's in any case.
+#[derive(Clone, Copy)]
+pub(crate) enum Release {
+    /// Debian 12's, 0.3: its RTP modules announce, and hear announcements, by themselves.
+    Debian,
+    /// 1.4 of Debian's backports, which ./test unpacks without installing it: announcements are another module's.
+    Backports,
+}
+
+impl Release {
+    /// The daemon.
+    pub(crate) fn program(self) -> PathBuf {
+        match self {
+            Release::Debian => "pipewire".into(),
+            Release::Backports => unpacked().join("bin/pipewire"),
+        }
+    }
+
+    /// What the daemon finds its own parts by.
+    fn environment(self) -> Environment {
+        // Named after the architecture; systemd's units may lie beside it.
+        let mut entries = std::fs::read_dir(unpacked().join("lib")).into_iter().flatten().flatten();
+        let libraries = entries.find_map(|entry| Some(entry.path()).filter(|path| path.join("pipewire-0.3").exists()));
+        let (Release::Backports, Some(libraries)) = (self, libraries) else { return vec![] };
+        let places = [("LD_LIBRARY_PATH", ""), ("PIPEWIRE_MODULE_DIR", "pipewire-0.3"), ("SPA_PLUGIN_DIR", "spa-0.2")];
+        places.map(|(name, place)| (name.to_owned(), libraries.join(place).display().to_string())).to_vec()
+    }
+
+    pub(crate) fn version(self) -> String {
+        let mut command = Command::new(self.program());
+        let said = command.arg("--version").envs(self.environment()).output().unwrap().stdout;
+        String::from_utf8_lossy(&said).split_whitespace().last().unwrap_or("").to_owned()
+    }
+
+    /// Plays what is announced to the sink `quiet`.
+    fn plays(self) -> &'static str {
+        match self {
+            Release::Debian => {
+                "{ name = libpipewire-module-rtp-source args = { sap.ip = 224.0.0.56 local.ifname = eth0 \
+                   sess.latency.msec = 100 stream.props = { target.object = quiet } } }"
+            }
+            Release::Backports => {
+                "{ name = libpipewire-module-rtp-sap args = { sap.ip = 224.0.0.56 local.ifname = eth0 stream.rules = [ { \
+                   matches = [ { rtp.session = \"~.*\" } ] \
+                   actions = { create-stream = { sess.latency.msec = 100 target.object = quiet } } } ] } }"
+            }
+        }
+    }
+
+    /// The sink `desktop`, which is sent and announced. Without rules of its own the module that announces would also play
+    /// all that others announce: our own streams would come back, mixed into what is sent.
+    pub(crate) fn sends(self) -> &'static str {
+        match self {
+            Release::Debian => {
+                "{ name = libpipewire-module-rtp-sink args = { sap.ip = 224.0.0.56 local.ifname = eth0 \
+                   destination.ip = 239.77.0.8 destination.port = 5004 sess.name = Desktop \
+                   stream.props = { node.name = desktop media.class = Audio/Sink } } }"
+            }
+            Release::Backports => {
+                "{ name = libpipewire-module-rtp-sap args = { sap.ip = 224.0.0.56 local.ifname = eth0 stream.rules = [ { \
+                   matches = [ { sess.sap.announce = true } ] actions = { announce-stream = { } } } ] } } \
+                 { name = libpipewire-module-rtp-sink args = { local.ifname = eth0 \
+                   destination.ip = 239.77.0.8 destination.port = 5004 sess.name = Desktop stream.props = { \
+                   node.name = desktop media.class = Audio/Sink sess.sap.announce = true } } }"
+            }
+        }
+    }
+}
+
+/// Where ./test unpacks what is not installed.
+fn unpacked() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/pipewire-1.4/usr")
+}
 
 /// A daemon of its own with its session manager; ports and links are the latter's business.
 pub(crate) struct Daemon {
@@ -19,12 +95,14 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// With one RTP module, and the sink `quiet` that plays to nobody.
-    pub(crate) fn start(house: &House, host: &str, module: &str) -> Daemon {
+    /// With some RTP modules, and the sink `quiet` that plays to nobody.
+    pub(crate) fn start(house: &House, host: &str, release: Release, modules: &str) -> Daemon {
         let configuration = house.record(&format!("pipewire-{host}.conf"));
-        std::fs::write(&configuration, CONFIGURATION.replace("MODULE", module)).unwrap();
+        std::fs::write(&configuration, CONFIGURATION.replace("MODULES", modules)).unwrap();
         let arguments = ["-c", configuration.to_str().unwrap()];
-        let mut pipewire = peers::start(house, host, "pipewire", "pipewire", &arguments);
+        let program = release.program();
+        let program = program.to_str().unwrap();
+        let mut pipewire = peers::start_with(house, host, "pipewire", program, &arguments, release.environment());
         let socket = peers::home(house, host).join("pipewire-0");
         let ready = truth::wait_for(peers::PATIENCE, || (socket.exists() || !pipewire.is_running()).then_some(()));
         assert!(ready.is_some() && pipewire.is_running(), "{}", pipewire.log());
@@ -64,7 +142,7 @@ context.modules = [
   { name = libpipewire-module-adapter }
   { name = libpipewire-module-link-factory }
   { name = libpipewire-module-session-manager }
-  MODULE
+  MODULES
 ]
 context.objects = [
   { factory = spa-node-factory
@@ -77,12 +155,20 @@ context.objects = [
 
 #[test]
 fn pipewire_plays_our_stream() {
+    plays_our_stream(Release::Debian, "PipeWire `module-rtp-source`");
+}
+
+#[test]
+fn pipewire_of_the_backports_plays_our_stream() {
+    plays_our_stream(Release::Backports, "PipeWire `module-rtp-sap`");
+}
+
+fn plays_our_stream(release: Release, peer: &str) {
     undisturbed(|| {
-        let programs = ["pipewire", "wireplumber", "dbus-daemon", "pw-link", "pw-record"];
+        let daemon = release.program();
+        let programs = [daemon.to_str().unwrap(), "wireplumber", "dbus-daemon", "pw-link", "pw-record"];
         let Some(playing) = peers::house_with(&programs, 1) else { return };
-        let module = "{ name = libpipewire-module-rtp-source args = { sap.ip = 224.0.0.56 local.ifname = eth0 \
-                      sess.latency.msec = 100 stream.props = { target.object = quiet } } }";
-        let pipewire = Daemon::start(&playing.house, "r1", module);
+        let pipewire = Daemon::start(&playing.house, "r1", release, release.plays());
         let mut sender = playing.start_sender();
         let recording = playing.house.record("pipewire.wav");
         let mut recorder = record(&playing.house, &recording);
@@ -98,7 +184,7 @@ fn pipewire_plays_our_stream() {
         let found = sound::find(&playing.signal, &recording);
         assert!(found.seconds() > 4.0 && found.share() > 0.9, "{found:?}");
         let seen = format!("found by SAP; {:.1} s of its null sink are our signal", found.seconds());
-        table::tell("ours to them", "PipeWire `module-rtp-source`", "pipewire", &seen);
+        table::tell_of("ours to them", peer, &release.version(), &seen);
     });
 }
 

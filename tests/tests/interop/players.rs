@@ -50,7 +50,8 @@ fn a_stream_is_a_file_without_end_over_http() {
             sound::exact(&playing.signal, &recording)
         });
         end(&mut [&mut sender]);
-        let seen = format!("`/streams/ID.flac` and `.wav`; {frames:?} frames, bit for bit, not in step");
+        let [flac, wav] = frames;
+        let seen = format!("`/streams/ID.flac` and `.wav`; {flac} and {wav} frames, bit for bit, not in step");
         table::tell("ours to them", "HTTP (read by ffmpeg)", "ffmpeg", &seen);
     });
 }

@@ -8,7 +8,12 @@ use crate::peers;
 
 /// Tells a row of a peer that a Debian package brought.
 pub(crate) fn tell(direction: &str, peer: &str, package: &str, seen: &str) {
-    interop::tell(direction, peer, &version(package), seen).unwrap();
+    tell_of(direction, peer, &version(package), seen);
+}
+
+/// The same of a peer whose version is known.
+pub(crate) fn tell_of(direction: &str, peer: &str, version: &str, seen: &str) {
+    interop::tell(direction, peer, version, seen).unwrap();
 }
 
 /// The package's version; of one that is only unpacked, what its program says.

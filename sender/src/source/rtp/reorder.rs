@@ -46,6 +46,11 @@ impl Reorder {
         }
     }
 
+    /// Whatever comes next is a beginning: what is missing before it would only sound late.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Reorder { lost: self.lost, ..Reorder::default() };
+    }
+
     /// Packets that did not come in time.
     pub(super) fn lost(&self) -> u64 {
         self.lost

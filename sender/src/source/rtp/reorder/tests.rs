@@ -23,6 +23,16 @@ fn what_is_lost_is_silence_in_its_place() {
 }
 
 #[test]
+fn after_a_beginning_nothing_is_filled_in() {
+    let (mut order, mut out) = (Reorder::default(), Vec::new());
+    order.insert(0, &[1], |payload| out.extend_from_slice(payload));
+    order.insert(2, &[2], |payload| out.extend_from_slice(payload));
+    order.begin_anew();
+    order.insert(200, &[3], |payload| out.extend_from_slice(payload));
+    assert_eq!((out, order.lost()), (vec![1, 3], 0));
+}
+
+#[test]
 fn a_jump_is_a_new_beginning() {
     assert_eq!(run(&[0, 1, 30_000, 30_001, 2]).0.len(), 5);
 }
