@@ -10,8 +10,8 @@ INTEROP_PACKAGES=(
     pipewire-bin pulseaudio pulseaudio-utils vlc-bin vlc-plugin-base wireplumber
 )
 
-# What ./test --all needs beside.
-ALL_PACKAGES=(lintian mmdebstrap systemd-container)
+# What ./test --all needs beside. qemu-user has what qemu-user-static lacks: plugins, which count instructions.
+ALL_PACKAGES=(lintian mmdebstrap qemu-user systemd-container)
 
 # Installs the Debian packages that are missing, and says which.
 need_packages() {

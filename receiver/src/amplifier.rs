@@ -36,6 +36,15 @@ impl Amplifier {
     }
 }
 
+impl Drop for Amplifier {
+    /// A room that ends has nothing to play: what the line is left at stays.
+    fn drop(&mut self) {
+        if let Err(error) = self.line.set(false) {
+            tracing::debug!("the amplifier can't be switched off: {error}");
+        }
+    }
+}
+
 /// From switching on to hearing. (P)
 #[derive(Clone, Copy, Debug)]
 struct Settling {

@@ -57,21 +57,16 @@ impl Audio {
         notify: impl Fn(AudioEvent) + Send + 'static,
     ) -> Result<Self, CardError> {
         alsa::hush();
-        let device = output::pick(config, wait);
-        let opened = device.as_ref().map_or(Ok(None), |device| match device {
-            OutputDevice::Cpal(name) => cpal::check(name).map(|()| None),
-            _ => output::open(device, config.latency_us).map(Some),
+        let opened = output::pick(config, wait).and_then(|devices| match devices.as_slice() {
+            [device @ OutputDevice::Cpal(name)] => cpal::check(name).map(|()| (Some(device.clone()), None)),
+            devices => output::open_first(devices, config.latency_us).map(|(device, card)| (Some(device), Some(card))),
         });
-        // A room that waits picks its card when there is one.
-        let (device, opened) = match device {
-            Ok(device) => (Some(device), opened),
-            Err(error) => (None, Err(error)),
-        };
-        let first = match opened {
-            Ok(card) => card,
-            Err(error) if wait && error.is_passing() => {
+        let (device, first) = match opened {
+            Ok(opened) => opened,
+            // A card that is named and can't do what is needed never will; where none is, a better one may come.
+            Err(error) if wait && (error.is_passing() || config.device.is_none()) => {
                 notify(AudioEvent::Lost(error));
-                None
+                (config.device.clone(), None)
             }
             Err(error) => return Err(error),
         };
@@ -105,7 +100,7 @@ impl Audio {
     }
 
     /// Lets go of the card, if it has it; nothing plays until [`take_back`](Self::take_back). Waits until that is done,
-    /// which takes no longer than a chunk.
+    /// which takes no longer than what the card has been given lasts.
     pub fn release(&mut self) {
         self.hold.wanted.store(true, Ordering::Release);
         self.hold.leave.store(true, Ordering::Release);
@@ -161,7 +156,7 @@ impl Drop for Audio {
 }
 
 struct Worker {
-    /// None while none is configured and there is none to pick.
+    /// None while none is configured and none that could be picked has been opened.
     device: Option<OutputDevice>,
     config: OutputConfig,
     /// Always there, but while cpal's callback has it.
@@ -206,13 +201,13 @@ impl Worker {
 
     fn play(&mut self, card: Option<Box<dyn Card + Send>>, notify: &impl Fn(AudioEvent)) -> Result<(), CardError> {
         alsa::hush();
-        if self.device.is_none() {
-            self.device = Some(output::pick(&self.config, true)?);
-        }
+        let devices = match &self.device {
+            Some(device) => vec![device.clone()],
+            None => output::pick(&self.config, true)?,
+        };
         // Those for an earlier card; cpal plays as soon as it is open.
         self.forget_orders();
-        let Some(device) = &self.device else { return Ok(()) };
-        if let OutputDevice::Cpal(name) = device {
+        if let [OutputDevice::Cpal(name)] = devices.as_slice() {
             let Some(link) = self.link.take() else { return Ok(()) };
             let (link, done) =
                 cpal::run(name, &self.config, link, &self.hold.leave, |shape| notify(AudioEvent::Opened(shape)));
@@ -221,7 +216,11 @@ impl Worker {
         }
         let mut card = match card {
             Some(card) => card,
-            None => output::open(device, self.config.latency_us)?,
+            None => {
+                let (device, card) = output::open_first(&devices, self.config.latency_us)?;
+                self.device = Some(device);
+                card
+            }
         };
         self.forget_orders();
         notify(AudioEvent::Opened(card.shape().clone()));

@@ -9,19 +9,19 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use unisono_common::clock::StampSource;
-use unisono_common::config::receiver::{HubConfig, OutputDevice, ReceiverConfig};
+use unisono_common::config::receiver::{HubConfig, ReceiverConfig};
 use unisono_common::doctor::{Finding, Report, machine};
 use unisono_common::sap;
 use unisono_common::sdp::{ReferenceClock, Session};
 use unisono_host::facts::{self, Root};
 use unisono_host::interface::Interface;
 use unisono_host::multicast::MulticastReceiver;
-use unisono_host::{clock, state};
+use unisono_host::{clock, probe, state};
 
 use crate::discover::Discovery;
-use crate::output::{self, CardError, cards};
 use crate::{hub, timeclient};
 
+mod card;
 mod overlay;
 
 /// What the package brings; without it a room needs none.
@@ -56,7 +56,7 @@ pub fn examine(file: Option<&Path>) -> Report {
     };
     let interface = interface.ok();
     let root = Root::default();
-    report.findings.extend(card(&root, &config));
+    report.findings.extend(card::examine(&root, &config));
     let machine = facts::machine(
         &root,
         "unisono-receiver",
@@ -66,6 +66,7 @@ pub fn examine(file: Option<&Path>) -> Report {
     let ports = [("UDP", RTP_PORT), ("UDP", sap::PORT), ("UDP", MDNS_PORT)];
     report.findings.extend(machine::judge(&machine, &ports));
     if let Some(interface) = interface {
+        report.findings.push(listening(&interface));
         report.findings.extend(house(&config, &interface));
     }
     report
@@ -87,51 +88,23 @@ fn configuration(file: Option<&Path>) -> (ReceiverConfig, Finding) {
     }
 }
 
-/// The sound card that is named, or the one that would be taken; and what this machine would have to be told to have one.
-fn card(root: &Root, config: &ReceiverConfig) -> Vec<Finding> {
-    output::alsa::hush();
-    let raspberry_pi = facts::on_raspberry_pi(root);
-    let cards = cards::list();
-    let mut findings = Vec::new();
-    let hat = cards.iter().any(|card| card.kind(raspberry_pi) == cards::Kind::Hat);
-    if raspberry_pi && !hat {
-        findings.extend(overlay::missing(root));
+/// The ports that a room hears at, which whoever else has them must share.
+fn listening(interface: &Interface) -> Finding {
+    // The groups that everybody is in: nothing changes for the network.
+    let groups = [SocketAddr::from((sap::GROUP_PULSE, RTP_PORT)), SocketAddr::from((sap::GROUP_PULSE, sap::PORT))];
+    match groups.into_iter().find_map(|group| Some((group, MulticastReceiver::join(group, interface).err()?))) {
+        None => Finding::ok("ports", format!("UDP {RTP_PORT} and {} can be listened at", sap::PORT)),
+        Some((group, error)) => {
+            Finding::problem("ports", error.to_string(), format!("sudo ss -lunp 'sport = :{}' names it", group.port()))
+        }
     }
-    let device = match (&config.output.device, cards::best(&cards, raspberry_pi)) {
-        (Some(device), _) => device.clone(),
-        (None, Some(card)) => OutputDevice::Alsa(card.device()),
-        (None, None) => {
-            let why = cards::why_none(&cards, raspberry_pi);
-            let fix = "plug one in; for a HAT add its dtoverlay to /boot/firmware/config.txt and start the Pi again";
-            findings.push(Finding::problem("card", format!("there is no sound card to play through: {why}"), fix));
-            return findings;
-        }
-    };
-    findings.push(match &device {
-        OutputDevice::Alsa(name) => match output::open(&device, config.output.latency_us) {
-            Ok(card) => Finding::ok("card", card.shape().to_string()),
-            Err(CardError::Busy { .. }) => {
-                Finding::ok("card", format!("{name} is in use: by the room itself, if it runs (fuser -v /dev/snd/*)"))
-            }
-            Err(error) => {
-                Finding::problem("card", error.to_string(), "aplay -l lists cards; set device under [output]")
-            }
-        },
-        OutputDevice::Cpal(name) => Finding::note(
-            "card",
-            format!("through cpal:{name}, whose timing is not known well"),
-            "name the hardware with device = \"hw:CARD=...\"; aplay -l lists cards",
-        ),
-        OutputDevice::Sim(_) => {
-            Finding::note("card", "a simulated card, which nobody hears", "name a real one with device under [output]")
-        }
-    });
-    findings
 }
 
 /// Hub, announcements, packets and clock, as this room would find them.
 fn house(config: &ReceiverConfig, interface: &Interface) -> Vec<Finding> {
-    let mut findings = vec![hub_of(&config.hub, interface)];
+    let (finding, hub) = hub_of(&config.hub, interface);
+    let mut findings = vec![finding];
+    findings.extend(hub.map(|hub| probe::through(&hub, interface)));
     let session = match announced(config, interface) {
         Ok(session) => session,
         Err(finding) => {
@@ -145,26 +118,27 @@ fn house(config: &ReceiverConfig, interface: &Interface) -> Vec<Finding> {
     findings
 }
 
-fn hub_of(config: &HubConfig, interface: &Interface) -> Finding {
+/// How the hub is, and where, if it can be reached.
+fn hub_of(config: &HubConfig, interface: &Interface) -> (Finding, Option<String>) {
     let address = match config {
-        HubConfig::None => return Finding::ok("hub", "none is wanted"),
+        HubConfig::None => return (Finding::ok("hub", "none is wanted"), None),
         HubConfig::Url(url) => url.trim_start_matches("http://").to_owned(),
         HubConfig::Auto => match hub::find(&interface.name) {
             Some(address) => address.to_string(),
             None => {
                 let fix =
                     "does a sender run, on the same network? Where mDNS does not pass: hub = \"http://HOST:7680\"";
-                return Finding::problem("hub", "no hub answers by mDNS", fix);
+                return (Finding::problem("hub", "no hub answers by mDNS", fix), None);
             }
         },
     };
     let addresses = address.to_socket_addrs().into_iter().flatten();
     match addresses.map(|at| TcpStream::connect_timeout(&at, ANSWERED_WITHIN)).find(Result::is_ok) {
-        Some(_) => Finding::ok("hub", format!("the hub at {address} answers")),
+        Some(_) => (Finding::ok("hub", format!("the hub at {address} answers")), Some(address)),
         None => {
             let fix =
                 format!("does the sender's firewall let TCP {} in?", address.rsplit(':').next().unwrap_or("7680"));
-            Finding::problem("hub", format!("the hub at {address} can't be reached"), fix)
+            (Finding::problem("hub", format!("the hub at {address} can't be reached"), fix), None)
         }
     }
 }

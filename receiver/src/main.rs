@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("unisono-receiver: {error:#}");
+            supervisor::status(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -91,7 +92,7 @@ fn run(Run { config, file, report, wait }: &Run) -> anyhow::Result<ExitCode> {
         Ok(discovery) => discovery,
         Err(error) => return Ok(wrong(&error)),
     };
-    let hooks = Hooks::new(&config.idle, config.room.as_deref().unwrap_or_default()).context("hooks")?;
+    let hooks = Hooks::new(&config.idle, &room_name(config)).context("hooks")?;
     let status = Arc::new(Mutex::new(Status::new(discovery.bogus())));
     follow_hub(config, &interface, state.path(), &status, events)?;
     tell(&status, *report)?;
@@ -149,6 +150,11 @@ fn heed_signals(file: Option<PathBuf>, events: Sender<Event>) -> anyhow::Result<
     Ok(())
 }
 
+/// The room's name where no hub has given it another.
+fn room_name(config: &ReceiverConfig) -> String {
+    config.room.clone().unwrap_or_else(hub::identity::host_name)
+}
+
 fn follow_hub(
     config: &ReceiverConfig,
     interface: &Interface,
@@ -160,7 +166,7 @@ fn follow_hub(
         hub: config.hub.clone(),
         interface: Some(interface.name.clone()),
         state_dir: state_dir.to_owned(),
-        room: config.room.clone().unwrap_or_else(hub::identity::host_name),
+        room: room_name(config),
         output: config.output.device.as_ref().map_or("the best card".into(), ToString::to_string),
         stream: config.stream.clone(),
         volume_db: config.volume_db.unwrap_or(0.0) as f32,

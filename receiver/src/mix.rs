@@ -3,7 +3,7 @@
 use std::f32::consts::FRAC_PI_2;
 
 /// Time in which the volume goes from silence to full, in seconds.
-const RAMP_S: f32 = 0.05;
+pub const RAMP_S: f32 = 0.05;
 
 /// Which channels of the content a room plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

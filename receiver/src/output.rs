@@ -6,8 +6,10 @@
 //! - [`latency`]: what lies between a card's position and its analog output.
 
 use std::fmt;
+use std::time::Duration;
 
 use unisono_common::config::receiver::{OutputConfig, OutputDevice, SimDevice};
+use unisono_host::clock;
 use unisono_host::facts::{self, Root};
 
 use crate::pointer::Reading;
@@ -31,6 +33,8 @@ pub struct Shape {
     pub channels: usize,
     /// Frames that its ring holds.
     pub ring: usize,
+    /// The device that was opened, as it is written in the configuration.
+    pub device: String,
     /// What it is, for people: card, driver and sample format.
     pub description: String,
     /// From the instant at which its position says that a frame left to the analog output, in ns.
@@ -46,6 +50,14 @@ pub enum CardError {
         /// As configured.
         device: String,
         /// What the system says.
+        reason: String,
+    },
+    /// This user may not open it. Worth another try: a card that has just come is given its rights a moment later.
+    #[error("sound card \"{device}\" may not be opened: {reason}")]
+    Denied {
+        /// As configured.
+        device: String,
+        /// What the system says, and what would be right.
         reason: String,
     },
     /// Another program has it: worth another try later.
@@ -107,25 +119,51 @@ pub trait Card {
     fn read(&mut self) -> Result<Reading, CardError>;
 }
 
-/// The configured device, or the one to take when none is: the best card there is now, else a simulated one, but for a room
-/// that waits. Once picked it stays: a card that goes away is waited for and not replaced.
+/// The configured device, or those to try when none is: the best cards there are now, else a simulated one, but for a room
+/// that waits. The one that can be opened stays: a card that goes away is waited for and not replaced.
 ///
 /// # Errors
 /// when there is none and the room `waits` for one.
-pub fn pick(config: &OutputConfig, waits: bool) -> Result<OutputDevice, CardError> {
+pub fn pick(config: &OutputConfig, waits: bool) -> Result<Vec<OutputDevice>, CardError> {
     if let Some(device) = &config.device {
-        return Ok(device.clone());
+        return Ok(vec![device.clone()]);
     }
     let (cards, raspberry_pi) = (cards::list(), facts::on_raspberry_pi(&Root::default()));
-    if let Some(card) = cards::best(&cards, raspberry_pi) {
-        return Ok(OutputDevice::Alsa(card.device()));
+    let candidates = cards::candidates(&cards, raspberry_pi);
+    let absent = |reason| CardError::Absent { device: "the best one".into(), reason };
+    // Local time counts from the machine's start.
+    let up = Duration::from_nanos(clock::now().as_ns().unsigned_abs());
+    match candidates.first().map(|card| card.kind(raspberry_pi)) {
+        Some(kind) if waits && !kind.may_be_taken(up) => {
+            Err(absent("this machine has just started; a better one may still turn up".into()))
+        }
+        Some(_) => Ok(candidates.iter().map(|card| OutputDevice::Alsa(card.device())).collect()),
+        None if waits => Err(absent(cards::why_none(&cards, raspberry_pi))),
+        None => {
+            let reason = cards::why_none(&cards, raspberry_pi);
+            tracing::warn!("playing to a simulated card, which nobody hears: {reason}");
+            Ok(vec![OutputDevice::Sim(SimDevice::default())])
+        }
     }
-    let reason = cards::why_none(&cards, raspberry_pi);
-    if waits {
-        return Err(CardError::Absent { device: "the best one".into(), reason });
+}
+
+/// Opens the first of these devices that can be opened, and says which that is.
+///
+/// # Errors
+/// when none can be: why the first can't.
+pub fn open_first(
+    devices: &[OutputDevice],
+    latency_us: Option<u32>,
+) -> Result<(OutputDevice, Box<dyn Card + Send>), CardError> {
+    let mut first = None;
+    for device in devices {
+        match open(device, latency_us) {
+            Ok(card) => return Ok((device.clone(), card)),
+            Err(error) => first = first.or(Some(error)),
+        }
     }
-    tracing::warn!("playing to a simulated card, which nobody hears: {reason}");
-    Ok(OutputDevice::Sim(SimDevice::default()))
+    let none = || CardError::Absent { device: "the best one".into(), reason: "there is none".into() };
+    Err(first.unwrap_or_else(none))
 }
 
 /// Opens a card that is driven.

@@ -16,7 +16,7 @@ use unisono_common::time::LocalTime;
 use unisono_host::clock;
 use unisono_host::interface::Interface;
 use unisono_host::state::StateDir;
-use unisono_host::supervisor::Watchdog;
+use unisono_host::supervisor::{self, Watchdog};
 
 use crate::audio::{Audio, AudioEvent};
 use crate::delivery::DEFAULT_SHARE;
@@ -34,14 +34,12 @@ use crate::volume::Volume;
 use crate::wake::Waker;
 
 use self::appliances::Appliances;
+use self::card::CardNews;
 use self::identifying::Identifying;
 use self::standby::Watched;
 use self::streams::{
-    DEFAULT_DELAY_MS, address, can_follow, described, moves_along, schedule, taken_after, timestamp_offset,
+    DEFAULT_DELAY_MS, address, can_follow, described, moves_along, queue, schedule, taken_after, timestamp_offset,
 };
-
-/// Packets that may wait for the audio thread: more than the longest playout delay brings.
-const QUEUE: usize = 512;
 
 /// Real-time priority of clock threads.
 const CLOCK_PRIORITY: u8 = 50;
@@ -62,6 +60,7 @@ const REMEMBERED_NS: i64 = 45_000_000_000;
 const MAX_CHUNK: usize = 1_920;
 
 mod appliances;
+mod card;
 mod identifying;
 mod reload;
 mod standby;
@@ -88,8 +87,8 @@ pub struct Room {
     interface: Interface,
     audio: Audio,
     shape: Option<Shape>,
-    /// That there is no card has been said.
-    card_missed: bool,
+    /// What has been said of the card.
+    card_news: CardNews,
     /// Heard by SAP, and told by the hub.
     announced: Sessions,
     told: HashMap<String, Arc<sdp::Session>>,
@@ -169,7 +168,7 @@ impl Room {
             interface,
             audio,
             shape: None,
-            card_missed: false,
+            card_news: CardNews::default(),
             announced: Vec::new(),
             told: HashMap::new(),
             kept: remembered.clone(),
@@ -230,18 +229,20 @@ impl Room {
             // It was let go of while it was being opened.
             Event::Audio(AudioEvent::Opened(_)) if self.released.is_some() => {}
             Event::Audio(AudioEvent::Opened(shape)) => {
-                tracing::info!("playing through {shape}");
+                if self.card_news.is_back() {
+                    tracing::info!("playing through {shape}");
+                }
                 self.tuned.clear();
                 self.shape = Some(shape);
-                self.card_missed = false;
                 // A card that was opened knows nothing, and is silent until it is told.
                 self.set_sound();
                 self.set_delay();
             }
             Event::Audio(AudioEvent::Lost(error)) => {
                 self.lock_status(|status| status.card_trouble = Some(error.to_string()));
-                if !std::mem::replace(&mut self.card_missed, true) {
+                if self.card_news.is_lost(clock::now()) {
                     tracing::warn!("{error}; it is waited for");
+                    supervisor::status(&format!("{error}; it is waited for"));
                 }
                 self.shape = None;
                 self.tuned.clear();
@@ -300,11 +301,9 @@ impl Room {
 
     fn set_sound(&mut self) {
         // A card that is not there is told when it opens; meanwhile it is somebody else's, and so is its mixer.
-        if self.shape.is_none() {
-            return;
-        }
+        let Some(shape) = &self.shape else { return };
         let gain = if self.appliances.hears { self.gain } else { 0.0 };
-        let (gain, most) = self.volume.turn(gain, self.most);
+        let (gain, most) = self.volume.turn(&shape.device, gain, self.most);
         self.audio.order(Command::Volume { gain, most });
         self.audio.order(Command::Channels(self.channels));
     }
@@ -380,7 +379,9 @@ impl Room {
     fn tune(&mut self, description: Arc<sdp::Session>) {
         match self.make(&description) {
             Ok((playing, session)) => {
-                tracing::info!("tuned to \"{}\", {}", description.name, description.format);
+                if self.card_news.begins() {
+                    tracing::info!("tuned to \"{}\", {}", description.name, description.format);
+                }
                 self.audio.order(Command::Session(Some(session)));
                 self.tuned.push(playing);
                 self.watched = None;
@@ -421,8 +422,12 @@ impl Room {
 
     fn make(&mut self, description: &Arc<sdp::Session>) -> anyhow::Result<(Playing, Box<Session>)> {
         let Some(shape) = self.shape.clone() else { anyhow::bail!("the sound card is not there") };
+        // One that was plugged in again is another to the kernel. While it is not there the groups' own error says so.
+        if let Ok(interface) = Interface::by_name(&self.interface.name) {
+            self.interface = interface;
+        }
         let clock = self.clock(description)?;
-        let (producer, consumer) = RingBuffer::new(QUEUE);
+        let (producer, consumer) = RingBuffer::new(queue(description));
         self.sessions_made += 1;
         let config = SessionConfig {
             id: self.sessions_made,

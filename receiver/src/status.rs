@@ -211,7 +211,11 @@ fn stamps(clock: &ClockStatus) -> String {
 /// The line for the log.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(tuned) = &self.tuned else { return write!(f, "{:?}", self.state()) };
+        let Some(tuned) = &self.tuned else {
+            write!(f, "{:?}", self.state())?;
+            let why = self.card_trouble.as_ref().or(self.trouble.as_ref());
+            return why.map_or(Ok(()), |why| write!(f, ": {why}"));
+        };
         let t = &self.telemetry;
         write!(
             f,

@@ -1,14 +1,15 @@
 //! How loud a room is: never above its limit; by the card's own mixer where one is named, the rest in software.
 
-use unisono_common::config::receiver::{OutputConfig, OutputDevice};
+use alsa::mixer::{MilliBel, Mixer, Selem, SelemChannelId, SelemId};
+use unisono_common::config::receiver::OutputConfig;
 
 /// What turns the volume.
 #[derive(Clone, Debug)]
 pub struct Volume {
     /// Amplitude that is never exceeded.
     most: f32,
-    /// Name of the mixer's element, and the card's control where it is known from the configuration.
-    mixer: Option<(String, String)>,
+    /// Name of the mixer's element.
+    element: Option<String>,
     /// That the mixer can't be used has been said.
     said: bool,
 }
@@ -16,22 +17,19 @@ pub struct Volume {
 impl Volume {
     /// As configured.
     pub fn new(config: &OutputConfig) -> Self {
-        let control = match &config.device {
-            Some(OutputDevice::Alsa(name)) => control_of(name),
-            _ => "default".to_owned(),
-        };
-        let mixer = config.mixer.clone().map(|element| (control, element));
-        Volume { most: amplitude(config.max_volume_db.unwrap_or(0.0) as f32), mixer, said: false }
+        let most = amplitude(config.max_volume_db.unwrap_or(0.0) as f32);
+        Volume { most, element: config.mixer.clone(), said: false }
     }
 
-    /// Makes the room sound at this amplitude, if it may: it never exceeds `most`, nor what is configured. Gives what is
-    /// left to do in software, of the amplitude and of what nothing exceeds. Silence is left to software altogether,
-    /// which ramps.
-    pub fn turn(&mut self, gain: f32, most: f32) -> (f32, f32) {
+    /// Makes the room, which plays through `device`, sound at this amplitude, if it may: it never exceeds `most`, nor what
+    /// is configured. Gives what is left to do in software, of the amplitude and of what nothing exceeds. Silence is left
+    /// to software altogether, which ramps.
+    pub fn turn(&mut self, device: &str, gain: f32, most: f32) -> (f32, f32) {
         let most = most.min(self.most);
         let gain = gain.min(most);
-        let Some((control, element)) = self.mixer.as_ref().filter(|_| gain > 0.0) else { return (gain, most) };
-        match turn_mixer(control, element, decibels(gain)) {
+        let Some(element) = self.element.as_ref().filter(|_| gain > 0.0) else { return (gain, most) };
+        let control = control_of(device);
+        match turn_mixer(&control, element, decibels(gain)) {
             Ok(taken_db) => (rest(gain, taken_db), rest(most, taken_db)),
             Err(reason) => {
                 if !std::mem::replace(&mut self.said, true) {
@@ -50,9 +48,25 @@ fn rest(gain: f32, taken_db: f32) -> f32 {
     amplitude(decibels(gain) - taken_db).min(1.0)
 }
 
-/// The control device of a PCM: `hw:CARD=D10,DEV=0` is on `hw:CARD=D10`, as is `plughw:CARD=D10`.
+/// Names of the elements that turn a volume, of the card that a device is on.
+///
+/// # Errors
+/// when it has no mixer; in words.
+pub fn elements(device: &str) -> Result<Vec<String>, String> {
+    crate::output::alsa::hush();
+    Mixer::new(&control_of(device), false).map(|mixer| names(&mixer)).map_err(|error| error.to_string())
+}
+
+fn names(mixer: &Mixer) -> Vec<String> {
+    let elements = mixer.iter().filter_map(Selem::new).filter(Selem::has_playback_volume);
+    elements.filter_map(|element| element.get_id().get_name().map(str::to_owned).ok()).collect()
+}
+
+/// The control device of a PCM: `hw:CARD=D10,DEV=0` is on `hw:CARD=D10`, as is `plughw:CARD=D10`. What is not ALSA's own
+/// plays through ALSA's default.
 fn control_of(pcm: &str) -> String {
     match pcm.split_once(':') {
+        Some(("cpal" | "sim", _)) => "default".to_owned(),
         Some((_, place)) => format!("hw:{}", place.split(',').next().unwrap_or(place)),
         None => pcm.to_owned(),
     }
@@ -60,18 +74,10 @@ fn control_of(pcm: &str) -> String {
 
 /// Sets an element to a volume, or as near as it comes from below; gives what it took.
 fn turn_mixer(control: &str, element: &str, wanted_db: f32) -> Result<f32, String> {
-    use alsa::mixer::{MilliBel, Mixer, Selem, SelemChannelId, SelemId};
     crate::output::alsa::hush();
     let mixer = Mixer::new(control, false).map_err(|error| error.to_string())?;
-    let names = || {
-        let elements = mixer.iter().filter_map(Selem::new).filter(Selem::has_playback_volume);
-        elements
-            .filter_map(|element| element.get_id().get_name().map(str::to_owned).ok())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     let found = mixer.find_selem(&SelemId::new(element, 0)).filter(Selem::has_playback_volume);
-    let found = found.ok_or_else(|| format!("there is no such element; there are: {}", names()))?;
+    let found = found.ok_or_else(|| format!("there is no such element; there are: {}", names(&mixer).join(", ")))?;
     let (least, most) = found.get_playback_db_range();
     let wanted = (wanted_db * 100.0).round() as i64;
     let wanted = MilliBel(wanted.clamp(least.0, most.0.min(0).max(least.0)));
@@ -95,21 +101,22 @@ fn decibels(gain: f32) -> f32 {
 mod tests {
     use super::*;
 
+    const DEVICE: &str = "hw:CARD=Nonesuch,DEV=0";
+
     fn config(mixer: Option<&str>, max_volume_db: Option<f64>) -> OutputConfig {
-        let device = Some(OutputDevice::Alsa("hw:CARD=Nonesuch,DEV=0".into()));
-        OutputConfig { device, mixer: mixer.map(str::to_owned), max_volume_db, ..OutputConfig::default() }
+        OutputConfig { mixer: mixer.map(str::to_owned), max_volume_db, ..OutputConfig::default() }
     }
 
     #[test]
     fn nothing_is_louder_than_the_limit() {
         // As configured: what holds for a room that nobody has given orders.
         let mut volume = Volume::new(&config(None, Some(-20.0)));
-        let (gain, most) = volume.turn(1.0, 1.0);
+        let (gain, most) = volume.turn(DEVICE, 1.0, 1.0);
         assert!((gain - 0.1).abs() < 1e-6 && gain == most);
-        assert_eq!(volume.turn(0.05, 1.0), (0.05, most));
-        assert_eq!(volume.turn(0.0, 1.0), (0.0, most));
-        assert_eq!(volume.turn(1.0, 0.05), (0.05, 0.05), "as ordered");
-        assert_eq!(Volume::new(&config(None, None)).turn(1.0, 1.0), (1.0, 1.0));
+        assert_eq!(volume.turn(DEVICE, 0.05, 1.0), (0.05, most));
+        assert_eq!(volume.turn(DEVICE, 0.0, 1.0), (0.0, most));
+        assert_eq!(volume.turn(DEVICE, 1.0, 0.05), (0.05, 0.05), "as ordered");
+        assert_eq!(Volume::new(&config(None, None)).turn(DEVICE, 1.0, 1.0), (1.0, 1.0));
     }
 
     #[test]
@@ -123,9 +130,11 @@ mod tests {
     #[test]
     fn without_the_card_it_is_software_alone() {
         let mut volume = Volume::new(&config(Some("Digital"), None));
-        assert_eq!(volume.turn(0.25, 0.5), (0.25, 0.5));
+        assert_eq!(volume.turn(DEVICE, 0.25, 0.5), (0.25, 0.5));
+        assert!(elements(DEVICE).is_err());
         assert_eq!(control_of("hw:CARD=D10,DEV=0"), "hw:CARD=D10");
         assert_eq!(control_of("plughw:1"), "hw:1");
-        assert_eq!(control_of("default"), "default");
+        assert_eq!(control_of("hdmi:CARD=vc4hdmi0"), "hw:CARD=vc4hdmi0");
+        assert_eq!([control_of("default"), control_of("cpal:default"), control_of("sim:ppm=4")], ["default"; 3]);
     }
 }

@@ -82,6 +82,7 @@ pub fn router(api: Api) -> Router {
     routes
         .route("/api/v1/openapi.json", openapi)
         .route("/api/v1/receivers/link", get(link::upgrade))
+        .route(unisono_host::probe::PATH, get(crate::doctor::probe::send))
         .route("/streams/{file}", get(streams::file))
         .route("/streams/{id}/artwork", get(streams::artwork))
         .route("/sign-in", get(session::sign_in_link))

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alsa::{Direction, PCM};
+use unisono_common::config::DEFAULT_REPAIR_PORT;
 use unisono_common::config::sender::{SenderConfig, SourceConfig, StreamConfig};
 use unisono_common::doctor::{Finding, Report, machine};
 use unisono_common::sap;
@@ -12,6 +14,8 @@ use unisono_host::facts::{self, Root};
 use unisono_host::interface::Interface;
 use unisono_host::multicast::MulticastReceiver;
 use unisono_host::{clock, state};
+
+pub(crate) mod probe;
 
 /// What the package brings; without it a sender needs none.
 const FILE: &str = "/etc/unisono/sender.toml";
@@ -33,15 +37,25 @@ pub fn examine(file: Option<&Path>) -> Report {
     let interface = interface.ok().filter(|interface| !interface.loopback || config.interface.is_some());
     let state = state::directory(config.state_dir.as_deref());
     let mut machine = facts::machine(&Root::default(), "unisono-sender", interface.as_ref(), &state);
-    // A sender needs no sound card, but for sources that say so themselves.
-    machine.in_audio = None;
-    let ports = [("UDP", config.clock_port), ("TCP", config.http_listen.port()), ("UDP", MDNS_PORT)];
+    // A sender needs no sound card, but for sources that listen to one.
+    if !config.streams.iter().any(|stream| matches!(stream.source, SourceConfig::Capture { .. })) {
+        machine.cards = None;
+    }
+    let ports = [
+        ("UDP", config.clock_port),
+        ("UDP", config.repair_port.unwrap_or(DEFAULT_REPAIR_PORT)),
+        ("TCP", config.http_listen.port()),
+        ("UDP", MDNS_PORT),
+    ];
     report.findings.extend(machine::judge(&machine, &ports));
     report.findings.extend(config.streams.iter().filter_map(source));
     let running = machine.limits.is_some_and(|limits| limits.whose.contains("running"));
     if running {
         report.findings.push(Finding::ok("service", "a sender runs on this host"));
-        report.findings.extend(interface.map(|interface| announced(&interface)));
+        if let Some(interface) = interface {
+            report.findings.push(reached(&config, &interface));
+            report.findings.push(announced(&interface));
+        }
     } else {
         report.findings.push(Finding::note("service", "no sender runs", "sudo systemctl start unisono-sender"));
         report.findings.extend(taken(&config));
@@ -88,7 +102,26 @@ fn source(stream: &StreamConfig) -> Option<Finding> {
                 ),
             })
         }
+        SourceConfig::Capture { device, .. } => Some(capture(id, device)),
         _ => None,
+    }
+}
+
+/// Whether a card can be listened to.
+fn capture(id: &str, device: &str) -> Finding {
+    // What ALSA's library would print is said here.
+    let _ = alsa::Output::local_error_handler();
+    match PCM::new(device, Direction::Capture, true) {
+        Ok(_) => Finding::ok("card", format!("\"{id}\" listens to {device}")),
+        // By the sender itself, as a rule.
+        Err(error) if error.errno() == libc::EBUSY => {
+            Finding::ok("card", format!("\"{id}\": {device} is in use (fuser -v /dev/snd/*)"))
+        }
+        Err(error) => Finding::problem(
+            "card",
+            format!("\"{id}\" can't listen to {device}: {error}"),
+            "arecord -l lists the cards that can capture; set device",
+        ),
     }
 }
 
@@ -116,6 +149,20 @@ fn taken(config: &SenderConfig) -> Vec<Finding> {
         finding("UDP", config.clock_port, "clock_port", clock),
         finding("TCP", config.http_listen.port(), "listen under [http]", page),
     ]
+}
+
+/// Whether the hub answers, and groups are sent on the interface that rooms listen on.
+fn reached(config: &SenderConfig, interface: &Interface) -> Finding {
+    let listen = config.http_listen;
+    if listen.ip().is_loopback() && !interface.loopback {
+        let fix = "set listen under [http] to 0.0.0.0:7680, or leave it out";
+        return Finding::note("probe", "the page listens on this machine alone: no other room finds this hub", fix);
+    }
+    let address = match interface.ipv4 {
+        Some(address) if listen.ip().is_unspecified() => SocketAddr::from((address, listen.port())),
+        _ => listen,
+    };
+    unisono_host::probe::through(&address.to_string(), interface)
 }
 
 /// Whether this host hears its own announcements, as a room would.

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 #![allow(clippy::disallowed_methods, reason = "it times what runs")]
 
+#[path = "boot/chapters.rs"]
+mod chapters;
 mod common;
 
 use std::fmt::Write as _;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use chapters::{as_it_comes, doctor, guide, limits_can_be_raised, sizes, tight, weigh};
 use common::skipped;
 use unisono_tests::container::{self, Container};
 use unisono_tests::namespaces::Network;
@@ -52,7 +55,7 @@ impl Transcript {
         let (status, said) = machine.run(command).unwrap();
         writeln!(self.0, "    {name}# {command}").unwrap();
         let shown = token(&said).map_or_else(|| said.clone(), |token| said.replace(token, "..."));
-        for line in shown.lines().filter(|line| !line.trim().is_empty()).take(24) {
+        for line in shown.lines().filter(|line| !line.trim().is_empty()).take(40) {
             writeln!(self.0, "    {}", line.trim_end()).unwrap();
         }
         writeln!(self.0).unwrap();
@@ -139,6 +142,11 @@ fn name(package: &Path) -> &str {
     package.file_name().unwrap().to_str().unwrap()
 }
 
+/// What apt does, as a person would have it do, but that nobody is asked.
+fn apt(arguments: &str) -> String {
+    format!("cd /root && DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Use-Pty=0 {arguments}")
+}
+
 #[test]
 #[ignore = "boots machines, for minutes, from packages that must have been built: ./test --all"]
 fn packages_on_machines_that_boot() {
@@ -204,7 +212,9 @@ fn packages_on_machines_that_boot() {
     assert!(rooms.contains("Kitchen"), "{rooms}");
     doctor(&mut seen, &house);
     guide(&mut seen, &house);
+    tight(&mut seen, &house);
     weigh(&mut seen, &house);
+    sizes(&mut seen, &version);
 
     seen.chapter("A restart");
     seen.run(&house.room, "kitchen", "systemctl restart unisono-receiver", true);
@@ -251,7 +261,7 @@ fn packages_on_machines_that_boot() {
     for (machine, host, unit, package) in
         [(&house.server, "server", PROGRAMS[0], &now[0]), (&house.room, "kitchen", PROGRAMS[1], &now[1])]
     {
-        seen.run(machine, host, &format!("dpkg -i /root/{}", name(package)), true);
+        seen.run(machine, host, &apt(&format!("install ./{}", name(package))), true);
         let version = seen.run(machine, host, &format!("dpkg-query -W {unit}"), true);
         assert!(version.contains("0.1.0-1"), "{version}");
     }
@@ -261,16 +271,18 @@ fn packages_on_machines_that_boot() {
     seen.note(&format!("Heard again after {:.1} s.", house.waits_until_heard()));
 
     seen.chapter("Back to the package before");
-    seen.run(&house.room, "kitchen", &format!("dpkg -i /root/{}", name(&before[1])), true);
+    let back = apt(&format!("install --allow-downgrades ./{}", name(&before[1])));
+    seen.run(&house.room, "kitchen", &back, true);
     seen.note(&format!("Heard again after {:.1} s.", house.waits_until_heard()));
 
     seen.chapter("Removing");
-    seen.run(&house.room, "kitchen", "dpkg -r unisono-receiver", true);
+    seen.run(&house.room, "kitchen", &apt("remove unisono-receiver"), true);
     seen.run(&house.room, "kitchen", "systemctl is-active unisono-receiver", false);
     seen.run(&house.room, "kitchen", "ls /etc/unisono/receiver.toml /var/lib/unisono/room/room.json", true);
-    seen.run(&house.room, "kitchen", "dpkg -P unisono-receiver", true);
+    seen.run(&house.room, "kitchen", &apt("purge unisono-receiver"), true);
     seen.run(&house.room, "kitchen", "ls -d /etc/unisono /var/lib/unisono", false);
-    seen.run(&house.server, "server", "dpkg -P unisono-sender", true);
+    as_it_comes(&mut seen, &house, &now[1]);
+    seen.run(&house.server, "server", &apt("purge unisono-sender"), true);
     seen.run(&house.server, "server", "ls -d /etc/unisono /var/lib/unisono", false);
     if std::env::var_os("UNISONO_WRITE_BOOT").is_some() {
         let head = "# Two machines that boot\n\n\
@@ -286,101 +298,28 @@ fn packages_on_machines_that_boot() {
     }
 }
 
-fn doctor(seen: &mut Transcript, house: &House) {
-    seen.chapter("What the doctor says");
-    for (machine, host, program) in [(&house.room, "kitchen", PROGRAMS[1]), (&house.server, "server", PROGRAMS[0])] {
-        let said = seen.run(machine, host, &format!("{program} doctor"), limits_can_be_raised());
-        let wrong: Vec<&str> = said.lines().filter(|line| line.starts_with("WRONG")).collect();
-        assert!(wrong.iter().all(|line| line.contains("priority") && !limits_can_be_raised()), "{said}");
-    }
-    if !limits_can_be_raised() {
-        seen.note("On the host of this run nobody may raise resource limits (no CAP_SYS_RESOURCE), systemd included.");
-    }
-}
-
-/// Whether systemd may give services more than it has itself; some virtual machines forbid that to everybody.
-fn limits_can_be_raised() -> bool {
-    const CAP_SYS_RESOURCE: u64 = 1 << 24;
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let mine = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
-    u64::from_str_radix(mine.trim(), 16).unwrap() & CAP_SYS_RESOURCE != 0
-}
-
-/// Commands of docs/install.md, as they stand there.
-fn guide(seen: &mut Transcript, house: &House) {
-    const COMMANDS: [(bool, &str); 9] = [
-        (true, "sudo unisono-sender ctl link"),
-        (true, "sudo unisono-sender check-config /etc/unisono/sender.toml"),
-        (true, "sudo systemctl reload unisono-sender"),
-        (true, "sudo systemctl stop unisono-sender"),
-        (true, "sudo tar -C /var/lib -czf unisono-state.tar.gz unisono"),
-        (true, "sudo systemctl start unisono-sender"),
-        (false, "sudo mkdir -p /etc/unisono/rooms"),
-        (
-            false,
-            "printf 'room = \"Terrace\"\\n[output]\\ndevice = \"hw:CARD=D10\"\\n' | sudo tee /etc/unisono/rooms/terrace.toml",
-        ),
-        (false, "sudo systemctl enable --now unisono-receiver@terrace"),
-    ];
-    seen.chapter("Commands of the installation guide");
-    let text = fs::read_to_string(repository().join("docs/install.md")).unwrap();
-    for (on_server, command) in COMMANDS {
-        assert!(text.lines().any(|line| line.trim() == command), "docs/install.md no longer says: {command}");
-        let (machine, host) = if on_server { (&house.server, "server") } else { (&house.room, "kitchen") };
-        let said = seen.run(machine, host, &command.replace("sudo ", ""), true);
-        if let Some(token) = token(&said) {
-            let kept = house.server.run(&format!("journalctl | grep -c {token}")).unwrap().1;
-            assert_eq!(kept.trim(), "0", "the journal holds the sign-in link");
-        }
-    }
-    let kept = house.server.run("journalctl -u unisono-sender | grep -c token=").unwrap().1;
-    assert_eq!(kept.trim(), "0", "the journal holds a sign-in link");
-    // Its card is not there: it is waited for, and that is said once.
-    assert!(House::is_active(&house.room, "unisono-receiver@terrace").is_some());
-    let waits = seen.run(&house.room, "kitchen", "journalctl -o cat -u unisono-receiver@terrace | grep waited", true);
-    assert_eq!(waits.lines().count(), 1, "{waits}");
-    house.room.run("systemctl disable --now unisono-receiver@terrace").unwrap();
-    seen.note(&format!("Heard again after {:.1} s.", house.waits_until_heard()));
-}
-
-/// Memory and processor time of both services while they play.
-fn weigh(seen: &mut Transcript, house: &House) {
-    const SECONDS: u64 = 20;
-    seen.chapter("What it costs");
-    let patch = |stream: &str| {
-        let command = format!("unisono-sender ctl patch Kitchen {stream}");
-        let (status, said) = house.server.run(&command).unwrap();
-        assert!(status.success(), "{command}: {said}");
-        truth::pause(Duration::from_secs(2));
-    };
-    let plays = [
-        (&house.room, "kitchen", PROGRAMS[1], "while it plays"),
-        (&house.server, "server", PROGRAMS[0], "while it sends"),
-        (&house.room, "kitchen", PROGRAMS[1], "idle"),
-    ];
-    for (machine, host, unit, doing) in plays {
-        patch(if doing == "idle" { "none" } else { "music" });
-        // Fields 14 and 15 of proc(5)'s stat: time in this process and in the kernel for it, in hundredths of a second.
-        let spent = || -> f64 {
-            let stat = format!("cut -d ')' -f 2 /proc/$(systemctl show -P MainPID {unit})/stat");
-            let (_, stat) = machine.run(&stat).unwrap();
-            stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum()
-        };
-        let before = spent();
-        truth::pause(Duration::from_secs(SECONDS));
-        let percent = (spent() - before) / SECONDS as f64;
-        let rss = format!("grep VmRSS /proc/$(systemctl show -P MainPID {unit})/status");
-        let rss = machine.run(&rss).unwrap().1.split_whitespace().nth(1).unwrap_or("?").to_owned();
-        seen.note(&format!("{host}: {unit} {doing}: {rss} kB resident, {percent:.1} % of one processor of this host."));
-    }
-    patch("music");
-    house.waits_until_heard();
-}
-
 /// A file that is read anew while the room plays is not heard: the demo is music without a hole.
 fn reload(seen: &mut Transcript, house: &House) {
-    const RATE: usize = 48_000;
     seen.chapter("A file that is read anew");
+    fs::write(house.room.root.join("etc/unisono/receiver.toml"), format!("quality = \"low\"\n{ROOM}")).unwrap();
+    let room = softest_around(house, || {
+        seen.run(&house.room, "kitchen", "systemctl reload unisono-receiver", true);
+    });
+    seen.run(&house.room, "kitchen", "journalctl -o cat -n 20 -u unisono-receiver | grep 'read anew'", true);
+    seen.note(&format!("No tenth of a second around it is softer than {:.0} dB.", 20.0 * room.log10()));
+    let second = "[[streams]]\nid = \"music\"\n[[streams]]\nid = \"tone\"\nsource = { type = \"tone\" }\n";
+    fs::write(house.server.root.join("etc/unisono/sender.toml"), format!("{SERVER}{second}")).unwrap();
+    let server = softest_around(house, || {
+        seen.run(&house.server, "server", "systemctl reload unisono-sender", true);
+    });
+    let streams = seen.run(&house.server, "server", "unisono-sender ctl streams", true);
+    assert!(streams.contains("tone"), "{streams}");
+    seen.note(&format!("A second stream has come; the softest tenth of a second: {:.0} dB.", 20.0 * server.log10()));
+}
+
+/// The softest tenth of a second that the room plays around something that is done, as a part of full scale: no silence.
+fn softest_around(house: &House, act: impl FnOnce()) -> f64 {
+    const RATE: usize = 48_000;
     let heard = house.room.root.join("var/lib/unisono/room/heard");
     let played = || {
         let record = Record::open(&heard).unwrap();
@@ -388,9 +327,8 @@ fn reload(seen: &mut Transcript, house: &House) {
         (record.segments.len(), last.end_ns())
     };
     let (segments, _) = played();
-    fs::write(house.room.root.join("etc/unisono/receiver.toml"), format!("quality = \"low\"\n{ROOM}")).unwrap();
     let begun_ns = truth::now_ns();
-    seen.run(&house.room, "kitchen", "systemctl reload unisono-receiver", true);
+    act();
     let later = || (played().1 > begun_ns + 4_000_000_000).then_some(());
     truth::wait_for(PATIENCE, later).expect("the card plays on");
     assert_eq!(played().0, segments, "the card was closed");
@@ -401,8 +339,7 @@ fn reload(seen: &mut Transcript, house: &House) {
     let blocks = samples.chunks_exact(RATE / 10).map(|block| block.iter().map(|x| x * x).sum::<f64>().sqrt() / 69.0);
     let softest = blocks.fold(f64::MAX, f64::min);
     assert!(softest > 1e-3, "a hole: {softest}");
-    seen.run(&house.room, "kitchen", "journalctl -o cat -n 20 -u unisono-receiver | grep 'read anew'", true);
-    seen.note(&format!("No tenth of a second around it is softer than {:.0} dB.", 20.0 * softest.log10()));
+    softest
 }
 
 /// A file that is wrong is the status of a service that stays down, and is refused by a reload.

@@ -114,17 +114,33 @@ impl Pair {
     }
 }
 
-/// Reads a clock that every Linux has.
-fn read(clock: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for a timespec. The call can't fail for the clocks used in this module.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    timespec_ns(&time)
+/// A time with 64 bits for its seconds on every machine (`struct __kernel_timespec`): C's own have 32 on some, and those
+/// end in January 2038.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct WideTime {
+    seconds: i64,
+    nanoseconds: i64,
 }
 
-#[allow(clippy::unnecessary_cast)] // the fields are narrower on 32-bit machines
-pub(crate) fn timespec_ns(time: &libc::timespec) -> i64 {
-    time.tv_sec as i64 * NS_PER_S + time.tv_nsec as i64
+impl WideTime {
+    pub(crate) fn as_ns(self) -> i64 {
+        self.seconds * NS_PER_S + self.nanoseconds
+    }
+}
+
+/// Reads a clock that every Linux has.
+fn read(clock: libc::clockid_t) -> i64 {
+    let mut time = WideTime::default();
+    // SAFETY: `time` is a valid place for the time. The call can't fail for the clocks used in this module.
+    unsafe { clock_gettime(clock, &mut time) };
+    time.as_ns()
+}
+
+unsafe extern "C" {
+    /// libc's, whose time has 64 bits where a pointer has as many.
+    #[cfg_attr(all(target_env = "gnu", target_pointer_width = "32"), link_name = "__clock_gettime64")]
+    fn clock_gettime(clock: libc::clockid_t, time: *mut WideTime) -> libc::c_int;
 }
 
 fn timespec(ns: i64) -> libc::timespec {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use unisono_common::doctor::machine::{Disk, Firewall, Limits, Machine, Nic};
+use unisono_common::doctor::machine::{Disk, Firewall, Limits, Machine, MayOpen, Nic};
 
 use crate::interface::Interface;
 use crate::nic;
@@ -56,7 +56,7 @@ impl Root {
 pub fn machine(root: &Root, daemon: &str, interface: Option<&Interface>, state: &Path) -> Machine {
     Machine {
         raspberry_pi: on_raspberry_pi(root),
-        in_audio: Some(may_open_cards(root)),
+        cards: Some(may_open_cards(root)),
         limits: limits(root, daemon),
         governors: governors(root),
         throttled: throttled(root),
@@ -74,18 +74,37 @@ pub fn on_raspberry_pi(root: &Root) -> bool {
 
 /// Runs a program that tells something; its output, if there is such a program and it succeeds.
 pub fn tells(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    // Where administrators' programs are, users do not look.
+    let places = [program.to_owned(), format!("/usr/sbin/{program}")];
+    let run =
+        |place: &String| Command::new(place).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok();
+    let output = places.iter().find_map(run)?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Of the service, if it is there: its user is what matters then. Else of this process.
-fn may_open_cards(root: &Root) -> bool {
-    let groups = root.text("etc/group").unwrap_or_default();
-    let audio = groups.lines().find(|line| line.starts_with("audio:"));
-    let Some((gid, members)) = audio.and_then(group_line) else { return true };
-    let service = members.split(',').any(|member| member == "unisono");
+/// Whether this machine has the user of the service.
+pub fn has_service_user(root: &Root) -> bool {
+    root.text("etc/passwd").is_some_and(|users| users.lines().any(|line| line.starts_with("unisono:")))
+}
+
+/// Whether the service's user, or who asks if there is none, is in a group; `None`: there is no such group. Root is in all.
+pub fn is_in_group(root: &Root, group: &str) -> Option<bool> {
+    let groups = root.text("etc/group")?;
+    let line = groups.lines().find(|line| line.split(':').next() == Some(group))?;
+    let (gid, members) = group_line(line)?;
+    if has_service_user(root) {
+        return Some(members.split(',').any(|member| member == "unisono"));
+    }
     // SAFETY: has no preconditions.
-    service || unsafe { libc::geteuid() } == 0 || in_group(gid)
+    Some(unsafe { libc::geteuid() } == 0 || in_group(gid))
+}
+
+/// Of the service, if it is there: its user is what matters then. Else of this process.
+fn may_open_cards(root: &Root) -> MayOpen {
+    let own = || std::env::var("USER").unwrap_or_else(|_| "$USER".into());
+    let user = if has_service_user(root) { "unisono".into() } else { own() };
+    // Without the group there is no such rule here.
+    MayOpen { user, allowed: is_in_group(root, "audio").unwrap_or(true) }
 }
 
 /// Id and members of a group, from its line in /etc/group.
@@ -147,11 +166,14 @@ fn throttled(root: &Root) -> Option<u32> {
 
 fn nic_of(root: &Root, interface: &Interface) -> Nic {
     let name = &interface.name;
+    let wireless =
+        root.has(&format!("sys/class/net/{name}/wireless")) || root.has(&format!("sys/class/net/{name}/phy80211"));
+    // Kernels without the older wireless extensions tell it to iw alone.
+    let iw = || Some(tells("iw", &["dev", name, "get", "power_save"])?.contains("Power save: on"));
     Nic {
         name: name.clone(),
-        wireless: root.has(&format!("sys/class/net/{name}/wireless"))
-            || root.has(&format!("sys/class/net/{name}/phy80211")),
-        power_save: nic::power_save(name),
+        wireless,
+        power_save: nic::power_save(name).or_else(|| if wireless { iw() } else { None }),
         eee: nic::eee(name),
         mtu: root.text(&format!("sys/class/net/{name}/mtu")).and_then(|mtu| mtu.parse().ok()),
         stamps: nic::stamps(name),

@@ -10,6 +10,7 @@
 //! - [`multicast`]: sockets that send to and receive from groups on one interface;
 //! - [`peer`]: the unicast socket by which lost packets are asked for and answered;
 //! - [`stamped`]: the unicast socket of the clock exchange, with the kernel's own receive and transmit stamps;
+//! - [`probe`]: whether groups are carried from the hub to here;
 //! - [`realtime`]: scheduling, locked memory and thread names;
 //! - [`seal`]: the link between a room and its hub, proved and encrypted;
 //! - [`state`]: the small files that survive a restart;
@@ -31,6 +32,7 @@ pub mod log;
 pub mod multicast;
 mod nic;
 pub mod peer;
+pub mod probe;
 pub mod ptp;
 pub mod published;
 pub mod random;

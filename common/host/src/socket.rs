@@ -9,7 +9,12 @@ use socket2::{SockAddr, SockAddrStorage};
 use unisono_common::clock::Stamp;
 use unisono_common::time::LocalTime;
 
-use crate::clock::{self, timespec_ns};
+use crate::clock::{self, WideTime};
+
+/// The option that has packets stamped, and the type of the control messages that bring the stamps. On 32-bit machines it
+/// is the newer one (`SO_TIMESTAMPING_NEW`, Linux 5.1), whose stamps have 64 bits, as on all others: those of the older one
+/// end in 2038.
+pub(crate) const TIMESTAMPING: libc::c_int = if cfg!(target_pointer_width = "32") { 65 } else { libc::SO_TIMESTAMPING };
 
 /// A packet that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,11 +225,11 @@ impl Control {
     /// `data` must point to what the kernel puts into a control message of this level and type.
     unsafe fn take(&mut self, level: i32, kind: i32, data: *const u8) {
         match (level, kind) {
-            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => {
+            (libc::SOL_SOCKET, TIMESTAMPING) => {
                 // Three stamps: software, (unused), hardware.
-                // SAFETY: a scm_timestamping starts with the software timespec.
-                let stamp: libc::timespec = unsafe { data.cast::<libc::timespec>().read_unaligned() };
-                self.stamp_ns = Some(timespec_ns(&stamp)).filter(|&ns| ns != 0);
+                // SAFETY: a scm_timestamping of this kind starts with the software stamp, in 64 bits each.
+                let stamp = unsafe { data.cast::<WideTime>().read_unaligned() };
+                self.stamp_ns = Some(stamp.as_ns()).filter(|&ns| ns != 0);
             }
             (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
                 // SAFETY: the message is a sock_extended_err.

@@ -208,7 +208,7 @@ impl StampedSocket {
 
     /// Changing the flags does not disturb the kernel's numbering while OPT_ID stays set.
     fn ask(&mut self, asked: Asked) -> io::Result<()> {
-        socket::set_option(self.socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &asked.flags())?;
+        socket::set_option(self.socket.as_raw_fd(), libc::SOL_SOCKET, socket::TIMESTAMPING, &asked.flags())?;
         self.asked = asked;
         Ok(())
     }

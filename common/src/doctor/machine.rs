@@ -21,8 +21,8 @@ const FREE_BYTES: u64 = 50 << 20;
 pub struct Machine {
     /// A Raspberry Pi.
     pub raspberry_pi: bool,
-    /// The user is in the group "audio", or may open sound cards anyway; `None` where none is needed.
-    pub in_audio: Option<bool>,
+    /// Whether who plays may open sound cards; `None` where none is needed.
+    pub cards: Option<MayOpen>,
     /// What the program may take for itself.
     pub limits: Option<Limits>,
     /// How the frequency of each processor is chosen.
@@ -37,6 +37,15 @@ pub struct Machine {
     pub firewall: Firewall,
     /// Where state is kept.
     pub disk: Option<Disk>,
+}
+
+/// Who opens sound cards, and whether that is allowed.
+#[derive(Clone, Debug, Default)]
+pub struct MayOpen {
+    /// The user: the service's if this machine has it, else who asks.
+    pub user: String,
+    /// In the group "audio", or root.
+    pub allowed: bool,
 }
 
 /// Resource limits.
@@ -93,7 +102,7 @@ pub struct Disk {
 
 /// Judges a machine; packets to these ports are to come in.
 pub fn judge(machine: &Machine, ports: &[(&'static str, u16)]) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = machine.in_audio.map(group).into_iter().collect();
+    let mut findings: Vec<Finding> = machine.cards.as_ref().map(group).into_iter().collect();
     findings.extend(machine.limits.iter().flat_map(limits));
     findings.extend(governor(&machine.governors));
     findings.extend(machine.throttled.map(power));
@@ -111,13 +120,13 @@ pub fn judge(machine: &Machine, ports: &[(&'static str, u16)]) -> Vec<Finding> {
     findings
 }
 
-fn group(in_audio: bool) -> Finding {
-    match in_audio {
-        true => Finding::ok("group", "sound cards may be opened"),
+fn group(MayOpen { user, allowed }: &MayOpen) -> Finding {
+    match allowed {
+        true => Finding::ok("group", format!("the user {user} may open sound cards")),
         false => Finding::problem(
             "group",
-            "this user is not in the group \"audio\" and may not open sound cards",
-            "sudo usermod -aG audio $USER, then log in again",
+            format!("the user {user} is not in the group \"audio\" and may not open sound cards"),
+            format!("sudo usermod -aG audio {user}, then start the service again, or log in again if this is you"),
         ),
     }
 }

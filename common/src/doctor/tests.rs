@@ -1,10 +1,10 @@
-use super::machine::{Disk, Firewall, Limits, Machine, Nic, judge, nft_drops};
+use super::machine::{Disk, Firewall, Limits, Machine, MayOpen, Nic, judge, nft_drops};
 use super::{Finding, Level, Report};
 
 fn good() -> Machine {
     Machine {
         raspberry_pi: true,
-        in_audio: Some(true),
+        cards: Some(MayOpen { user: "unisono".into(), allowed: true }),
         limits: Some(Limits { whose: "the service".into(), rtprio: 80, memlock: u64::MAX }),
         governors: vec!["performance".into()],
         throttled: Some(0),
@@ -47,7 +47,7 @@ fn what_is_wrong_is_found_and_has_a_fix() {
         machine
     };
     let cases = [
-        ("group", with(|m| m.in_audio = Some(false)), Level::Problem),
+        ("group", with(|m| m.cards.iter_mut().for_each(|cards| cards.allowed = false)), Level::Problem),
         ("priority", with(|m| m.limits.iter_mut().for_each(|l| l.rtprio = 0)), Level::Problem),
         ("memory", with(|m| m.limits.iter_mut().for_each(|l| l.memlock = 65_536)), Level::Note),
         ("governor", with(|m| m.governors = vec!["powersave".into()]), Level::Problem),

@@ -61,7 +61,8 @@ impl AlsaCard {
         };
         let description = format!("{device} ({names}), {bits} bits");
         let ring = setup.ring;
-        let shape = Shape { rate: setup.rate, channels: setup.channels, ring, description, latency_ns };
+        let (rate, channels) = (setup.rate, setup.channels);
+        let shape = Shape { rate, channels, ring, device: device.to_owned(), description, latency_ns };
         let encoder = Encoder::new(setup.encoding, ring * setup.channels);
         let mut card =
             Self { device: device.to_owned(), pcm, shape, encoder, written: 0, hidden: None, stamped: false };
@@ -152,7 +153,7 @@ fn open_error(device: &str, error: &PcmError) -> CardError {
     let device = device.to_owned();
     match error.code() {
         libc::EBUSY => CardError::Busy { device },
-        libc::EACCES | libc::EPERM => CardError::Unfit {
+        libc::EACCES | libc::EPERM => CardError::Denied {
             device,
             reason: format!("{error}; add this user to the group \"audio\" and log in again"),
         },

@@ -3,6 +3,11 @@
 //! A card is judged by what its driver says of it. On a Raspberry Pi what is neither HDMI, USB nor the headphone jack
 //! sits on the I2S pins: a HAT, whoever made it.
 
+use std::time::Duration;
+
+/// A machine that has been up for so long has found the cards that it has.
+const SETTLES: Duration = Duration::from_secs(20);
+
 /// A sound card that can play, as the kernel lists it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Card {
@@ -16,6 +21,8 @@ pub struct Card {
     pub name: String,
     /// The same, and where it is plugged in.
     pub long_name: String,
+    /// Number of the first of its devices that plays.
+    pub plays: u32,
 }
 
 /// What kind of card it is, best first.
@@ -40,6 +47,12 @@ impl Kind {
     pub fn by_itself(self) -> bool {
         !matches!(self, Kind::Headphones | Kind::Virtual)
     }
+
+    /// Whether it may be taken on a machine that has been up for so long. What somebody has put there is; what every
+    /// machine has only once nothing better can still turn up: cards are found one after the other at a start.
+    pub fn may_be_taken(self, up: Duration) -> bool {
+        self.by_itself() && (matches!(self, Kind::Hat | Kind::Usb) || up >= SETTLES)
+    }
 }
 
 impl Card {
@@ -62,16 +75,29 @@ impl Card {
         }
     }
 
-    /// The ALSA PCM to open: by its name, which stays when numbers change.
+    /// The ALSA PCM to open: by its name, which stays when numbers change. A screen takes frames of its own kind (IEC 958),
+    /// which ALSA's `hdmi` makes of ours; it also knows which of the card's devices that is.
     pub fn device(&self) -> String {
-        format!("hw:CARD={}", self.id)
+        match (self.kind(false), self.plays) {
+            (Kind::Hdmi, _) => format!("hdmi:CARD={}", self.id),
+            (_, 0) => format!("hw:CARD={}", self.id),
+            (_, number) => format!("hw:CARD={},DEV={number}", self.id),
+        }
     }
+}
+
+/// Those of them to try without having been told: all of the best kind that is there, in their order. Of two screens one may
+/// be switched off; but a HAT that another program has is waited for, and not left for a screen.
+pub fn candidates(cards: &[Card], raspberry_pi: bool) -> Vec<&Card> {
+    let best = cards.iter().map(|card| card.kind(raspberry_pi)).filter(|kind| kind.by_itself()).min();
+    let mut candidates: Vec<&Card> = cards.iter().filter(|card| Some(card.kind(raspberry_pi)) == best).collect();
+    candidates.sort_by_key(|card| card.index);
+    candidates
 }
 
 /// The best of them to take without having been told; `None` if there is none worth it.
 pub fn best(cards: &[Card], raspberry_pi: bool) -> Option<&Card> {
-    let kind = |card: &&Card| card.kind(raspberry_pi);
-    cards.iter().filter(|card| kind(card).by_itself()).min_by_key(|card| (kind(card), card.index))
+    candidates(cards, raspberry_pi).first().copied()
 }
 
 /// Why none was taken.
@@ -93,7 +119,7 @@ pub fn list() -> Vec<Card> {
 fn read(index: i32) -> Option<Card> {
     let control = alsa::Ctl::new(&format!("hw:{index}"), false).ok()?;
     let plays = |device: i32| control.pcm_info(device as u32, 0, alsa::Direction::Playback).is_ok();
-    alsa::ctl::DeviceIter::new(&control).find(|device| plays(*device))?;
+    let plays = alsa::ctl::DeviceIter::new(&control).find(|device| plays(*device))?;
     let info = control.card_info().ok()?;
     Some(Card {
         index,
@@ -101,6 +127,7 @@ fn read(index: i32) -> Option<Card> {
         driver: info.get_driver().unwrap_or_default().to_owned(),
         name: info.get_name().unwrap_or_default().to_owned(),
         long_name: info.get_longname().unwrap_or_default().to_owned(),
+        plays: u32::try_from(plays).ok()?,
     })
 }
 

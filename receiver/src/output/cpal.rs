@@ -20,6 +20,7 @@ use unisono_host::{clock, realtime};
 use super::drive::Link;
 use super::{CardError, PREFERRED_RATE, Shape};
 use crate::dac::Edge;
+use crate::mix::Wakefulness;
 use crate::playout::Playout;
 
 /// Standard deviation of the instant that cpal gives.
@@ -33,6 +34,9 @@ const BUFFER_MS: u32 = 20;
 
 /// How often the stream is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// The volume's ramp, and both buffers of cpal's ring: what still plays ends without a click in this time.
+const FADE: Duration = Duration::from_millis(120);
 
 /// Real-time priority of the callback's thread.
 const PRIORITY: u8 = 60;
@@ -86,6 +90,7 @@ fn play(
         rate,
         channels: usize::from(stream.channels),
         ring: (rate * BUFFER_MS / 500) as usize,
+        device: format!("cpal:{name}"),
         description: format!("cpal:{name} ({device})"),
         latency_ns: i64::from(config.latency_us.unwrap_or(0)) * 1_000,
     };
@@ -93,7 +98,8 @@ fn play(
     // As sessions are made: 10 ms.
     let chunk = rate as usize / 100;
     let playout = Playout::silent(rate, shape.channels, chunk);
-    let feed = Open { feed, playout, channels: shape.channels, chunk, written: 0, origin: None };
+    let wakefulness = config.keep_awake.then(Wakefulness::default);
+    let feed = Open { feed, playout, wakefulness, channels: shape.channels, chunk, written: 0, origin: None };
     let stream = match supported.sample_format() {
         SampleFormat::F32 => build::<f32>(&device, stream, feed, &health),
         SampleFormat::I32 => build::<i32>(&device, stream, feed, &health),
@@ -145,6 +151,9 @@ fn build<T: SizedSample + FromSample<f32>>(
         config,
         move |out, info| {
             alive.callbacks.fetch_add(1, Ordering::Relaxed);
+            if alive.ends.load(Ordering::Relaxed) {
+                feed.playout.set_volume(0.0, 0.0);
+            }
             feed.fill(out, info, &mut buffer);
         },
         move |error| failed.fail(&error),
@@ -156,6 +165,8 @@ fn build<T: SizedSample + FromSample<f32>>(
 #[derive(Default)]
 struct Health {
     callbacks: AtomicU64,
+    /// The stream is to fade out.
+    ends: AtomicBool,
     failure: Mutex<Option<String>>,
 }
 
@@ -181,6 +192,8 @@ impl Health {
             };
             return Err(CardError::Absent { device: format!("cpal:{name}"), reason });
         }
+        self.ends.store(true, Ordering::Relaxed);
+        std::thread::sleep(FADE);
         Ok(())
     }
 }
@@ -209,6 +222,8 @@ impl Drop for Feed {
 struct Open {
     feed: Feed,
     playout: Playout,
+    /// Where silence is dithered.
+    wakefulness: Option<Wakefulness>,
     channels: usize,
     /// Most frames that playout is asked for at a time.
     chunk: usize,
@@ -238,6 +253,9 @@ impl Open {
         for out in out.chunks_mut(self.chunk * self.channels) {
             let chunk = &mut buffer[..out.len()];
             self.playout.render(now, self.written, chunk);
+            if let Some(wakefulness) = &mut self.wakefulness {
+                wakefulness.apply(chunk);
+            }
             for (to, from) in out.iter_mut().zip(&*chunk) {
                 *to = T::from_sample(from.clamp(-1.0, 1.0));
             }

@@ -53,8 +53,10 @@ impl SimulatedCard {
             })?),
         };
         let description = format!("simulated card ({:+} ppm, position in steps of {})", device.ppm, device.grain);
-        let shape = Shape { rate: PREFERRED_RATE, channels: CHANNELS, ring: RING, description, latency_ns: 0 };
-        Ok(Self { shape, pace, grain: i64::from(device.grain.max(1)), started: None, written: 0, recorder })
+        let grain = i64::from(device.grain.max(1));
+        let (rate, device) = (PREFERRED_RATE, "sim".to_owned());
+        let shape = Shape { rate, channels: CHANNELS, ring: RING, device, description, latency_ns: 0 };
+        Ok(Self { shape, pace, grain, started: None, written: 0, recorder })
     }
 
     fn position(&self, now: LocalTime) -> i64 {

@@ -15,6 +15,8 @@ fn what_is_no_packet_is_told_wherever_it_came_in() {
     assert_eq!(status.health().packets_bogus, 1);
     let clock = ClockStatus { bogus: 10, ..ClockStatus::default() };
     let arrived = Arrived { malformed: 100, foreign: 1_000, received: 9, expected: 9, ..Arrived::default() };
+    status.card_trouble = Some("it was unplugged".into());
+    assert_eq!(status.to_string(), "NoCard: it was unplugged");
     status.update(None, false, tuned(clock, arrived), Telemetry::default());
     announcements.store(2, Ordering::Relaxed);
     let health = status.health();

@@ -250,9 +250,15 @@ impl Door {
     }
 }
 
-/// What needs no sign-in: signing in, knowing how, being alive, and the rooms' link, which has keys of its own.
-const ALWAYS: [&str; 4] =
-    ["/api/v1/session", "/api/v1/health", "/api/v1/openapi.json", unisono_common::control::LINK_PATH];
+/// What needs no sign-in: signing in, knowing how, being alive, the rooms' link, which has keys of its own, and the probe of
+/// their doctor, which tells nothing.
+const ALWAYS: [&str; 5] = [
+    "/api/v1/session",
+    "/api/v1/health",
+    "/api/v1/openapi.json",
+    unisono_common::control::LINK_PATH,
+    unisono_host::probe::PATH,
+];
 
 /// Stands before every handler.
 pub async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {

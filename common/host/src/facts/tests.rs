@@ -22,7 +22,8 @@ fn a_pi_tells_of_itself() {
             ("sys/firmware/devicetree/base/model", "Raspberry Pi 4 Model B Rev 1.4\0"),
             ("sys/devices/system/cpu/cpufreq/policy0/scaling_governor", "ondemand\n"),
             ("sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n"),
-            ("etc/group", "root:x:0:\naudio:x:29:pi,unisono\n"),
+            ("etc/passwd", "root:x:0:0::/root:/bin/sh\nunisono:x:996:996::/var/lib/unisono:/usr/sbin/nologin\n"),
+            ("etc/group", "root:x:0:\naudio:x:29:pi,unisono\ngpio:x:997:pi\n"),
             ("etc/ufw/ufw.conf", "# on\nENABLED=yes\n"),
             ("proc/self/limits", ""),
             ("proc/411/cmdline", "/usr/bin/unisono-receiver\0doctor\0"),
@@ -37,9 +38,12 @@ fn a_pi_tells_of_itself() {
     );
     let lo = Interface::by_name("lo").unwrap();
     let machine = machine(&root, "unisono-receiver", Some(&lo), &path);
-    assert!(
-        machine.raspberry_pi && machine.in_audio == Some(true) && machine.firewall.ufw && !machine.firewall.firewalld
-    );
+    assert!(machine.raspberry_pi && machine.firewall.ufw && !machine.firewall.firewalld);
+    let cards = machine.cards.unwrap();
+    assert!(cards.allowed && cards.user == "unisono");
+    // Whoever asks, the service's user is what counts.
+    assert_eq!(is_in_group(&root, "gpio"), Some(false));
+    assert_eq!(is_in_group(&root, "nonesuch"), None);
     assert_eq!(machine.governors, ["ondemand"]);
     assert_eq!(machine.throttled, Some(0x5_0005));
     assert_eq!(machine.igmp_version, Some(3));
