@@ -21,7 +21,7 @@ struct Arguments {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Wait for a network that isn't there yet, as a service does, and don't give up.
+    /// Wait for a network or a source that isn't there yet, as a service does, and don't give up.
     #[arg(long)]
     wait: bool,
     /// Directory of music to send as the stream "music".
@@ -87,7 +87,7 @@ pub struct Run {
     pub config: SenderConfig,
     /// The file, to be read again when that is asked for.
     pub file: Option<PathBuf>,
-    /// A network that is not there at the start is waited for.
+    /// A network or a source that is not there at the start is waited for.
     pub wait: bool,
 }
 

@@ -28,15 +28,15 @@ use utoipa::ToSchema;
 use crate::aes67::{Clocks, Timing};
 use crate::describe::{self, Groups, Host};
 use crate::library::Library;
-use crate::mixdown::{Mixdown, Rules};
 use crate::repair::RepairServer;
 use crate::report::Reporter;
 use crate::service::StartError;
-use crate::source::{self, SourceStatus};
+use crate::source::{self, SourceStatus, State};
 use crate::streams::{Address, MixStatus, OnAir, Quiet, Stream, Streams};
 use crate::teller::Teller;
 use crate::timeserver::MediaClock;
 use crate::transmit::{Feed, Outgoing, Transmitter};
+use unisono_audio::mixdown::{Mixdown, Rules};
 
 /// DSCP of audio and its reports: AF41, which Wi-Fi carries as video.
 pub(crate) const DSCP: u8 = 34;
@@ -82,6 +82,8 @@ struct Inner {
     config: SenderConfig,
     /// Where it was read.
     file: Option<PathBuf>,
+    /// A source that can't be had is waited for.
+    patient: bool,
     network: Network,
     streams: Streams,
     entries: Vec<Entry>,
@@ -117,6 +119,16 @@ struct Entry {
     socket: Option<Arc<MulticastSender>>,
 }
 
+impl Entry {
+    /// Why its source gives nothing, when it has failed.
+    fn trouble(&self) -> Option<String> {
+        match self.stream.on_air.as_ref()?.source.snapshot().state {
+            State::Failed(reason) => Some(format!("stream \"{}\": {reason}", self.config.id)),
+            _ => None,
+        }
+    }
+}
+
 /// A stream that is ready to be sent.
 struct Opened {
     entry: Entry,
@@ -136,10 +148,12 @@ pub(crate) struct Outlets {
 }
 
 impl Live {
-    /// Puts the streams of `config` on air: all of them or, when one can't be had, none.
+    /// Puts the streams of `config` on air: all of them or, when one can't be had, none; if it is `patient`, one whose source
+    /// can't be had yet has failed and is tried again.
     pub(crate) fn start(
         config: SenderConfig,
         file: Option<PathBuf>,
+        patient: bool,
         network: Network,
         outlets: Outlets,
         clock: MediaClock,
@@ -151,6 +165,7 @@ impl Live {
             clocks,
             config: config.clone(),
             file,
+            patient,
             network,
             streams,
             entries,
@@ -242,6 +257,11 @@ impl Inner {
             applied.failed.extend(self.glide(config.playout_delay_ms).err());
         }
         applied.failed.iter().for_each(|error| warn!("{error}"));
+        // Tried again from here on, and told in the log by itself.
+        let is_news = |id: &String| applied.added.contains(id) || applied.changed.contains(id);
+        let news = self.entries.iter().filter(|entry| is_news(&entry.config.id));
+        let waiting: Vec<String> = news.filter_map(Entry::trouble).collect();
+        applied.failed.extend(waiting);
         self.list();
         info!(?applied, "configuration read anew");
         applied
@@ -301,7 +321,9 @@ impl Inner {
         let format = config.format;
         let quiet = Quiet::new(config.silence_db, format.depth.bits(), config.idle_after_s, clock::now());
         let SourceConfig::Mix { streams, duck_db, hold_ms } = &config.source else {
-            let source = source::spawn(config, &self.network.interface, &self.network.library)
+            let Network { interface, library, .. } = &self.network;
+            let spawn = if self.patient { source::keep_trying } else { source::spawn };
+            let source = spawn(config, interface, library)
                 .map_err(|error| StartError::Source { id: config.id.clone(), error })?;
             return Ok((OnAir::new(address, source.status(), source.control(), quiet), Feed::Source(source)));
         };

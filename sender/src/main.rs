@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("unisono-sender: {error:#}");
+            supervisor::status(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -55,11 +56,12 @@ fn run(Run { config, file, wait }: Run) -> anyhow::Result<ExitCode> {
     if wait && !network_is_there(&config, &mut signals) {
         return Ok(ExitCode::SUCCESS);
     }
-    let (http, service) =
-        match service::listen_http(config.http_listen).and_then(|http| Ok((http, Service::start(&config, file)?))) {
-            Ok(started) => started,
-            Err(error) => return Ok(wrong(&error)),
-        };
+    let (http, service) = match service::listen_http(config.http_listen)
+        .and_then(|http| Ok((http, Service::start(&config, file, wait)?)))
+    {
+        Ok(started) => started,
+        Err(error) => return Ok(wrong(&error)),
+    };
     let hub = match hub::run::start(&config, &service, http) {
         Ok(hub) => hub,
         Err(error) => {

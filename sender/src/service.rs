@@ -104,8 +104,9 @@ pub enum StartError {
 }
 
 impl Service {
-    /// Opens everything that `config` asks for, then starts to send. `file` is where it was read, to be read anew.
-    pub fn start(config: &SenderConfig, file: Option<PathBuf>) -> Result<Self, StartError> {
+    /// Opens everything that `config` asks for, then starts to send. `file` is where it was read, to be read anew. If it
+    /// is `patient`, a source that can't be had yet, as its disk is mounted later, ends nothing.
+    pub fn start(config: &SenderConfig, file: Option<PathBuf>, patient: bool) -> Result<Self, StartError> {
         let interface = match &config.interface {
             Some(name) => Interface::by_name(name)?,
             None => Interface::pick()?,
@@ -141,7 +142,7 @@ impl Service {
         let network = Network { interface: interface.clone(), host, state: state.clone(), library: library.clone() };
         let librarian = library.start().map_err(StartError::Thread)?;
         let outlets = Outlets { streams, transmitter, repair, teller };
-        let live = Live::start(config.clone(), file, network, outlets, clock)?;
+        let live = Live::start(config.clone(), file, patient, network, outlets, clock)?;
         // Not before all of it stands: of a start that fails one sentence is told.
         info!(interface = interface.name, %address, clock_port, state = %state.path().display(), "sender starts");
         Ok(Service { live, clock, time_server, interface, state, library, _librarian: librarian })

@@ -8,12 +8,14 @@ import { el, icon, keyed, refill, set, text, vars } from './dom.js';
 import { linesOf } from './house.js';
 import { queuePanel } from './queue.js';
 import { correct, to } from './route.js';
-import { SHELVES, shelf, thing } from './shelves.js';
+import { NOTHING, SHELVES, shelf, thing } from './shelves.js';
 import { store } from './store.js';
 import * as words from './words.js';
 
 /** Between the last letter and the question. */
 const PAUSE_MS = 150;
+/** Between two looks while the folders are read. */
+const READING_MS = 2000;
 /** What the drawing of a row is, and the name that its kind has in a queue. */
 const ICONS = { artist: 'artist', folder: 'folder', playlist: 'queue' };
 const PARTS = { album: 'albums', artist: 'artists', folder: 'folders', playlist: 'playlists' };
@@ -33,9 +35,10 @@ export function libraryView() {
     el('section.results', { 'aria-label': 'Found' }, el('label.search', {}, icon('search'), input), playsOn, tabs, one, rows, albumsHead, albums, titlesHead, titles, more, count), panel.node));
   let line = '';
   let by = '';
-  let found = { head: null, rows: [], albums: [], titles: [], said: '', more: false };
+  let found = NOTHING;
   let asked = 0;
   let timer = 0;
+  let again = 0;
 
   input.addEventListener('input', () => {
     clearTimeout(timer);
@@ -61,24 +64,47 @@ export function libraryView() {
 
   async function show(asking) {
     const mine = ++asked;
-    const answer = await asking.catch((refusal) => ({ head: null, rows: [], albums: [], titles: [], said: refusal.status === 404 ? 'It is no longer in the library.' : refusal.message }));
+    const answer = await asking.catch((refusal) => ({ ...NOTHING, said: refusal.status === 404 ? 'It is no longer in the library.' : refusal.message }));
     if (mine !== asked) return;
     found = answer;
+    follow();
+    store.changed();
+  }
+
+  /** While the folders are read: how far that is, and what has been found by now. */
+  function follow() {
+    clearTimeout(again);
+    if (found.reading) again = setTimeout(grow, READING_MS);
+  }
+
+  async function grow() {
+    // Another view is shown, which asks anew when this one is opened.
+    if (!node.isConnected) return;
+    const { rows, albums } = found;
+    const mine = asked;
+    const next = await shelf(by, wanted()).catch(() => found);
+    if (mine !== asked) return;
+    // What "Show more" has brought stays.
+    const longer = rows.length > next.rows.length || albums.length > next.albums.length;
+    found = longer ? { ...found, said: next.said, reading: next.reading } : next;
+    follow();
     store.changed();
   }
 
   /** Puts something into the queue of the chosen line. */
   async function put(parts, name, when) {
     const made = await doing(api.enqueue(line, { ...parts, when }));
-    if (made && when === 'end') say(`${name} is in the queue.`);
+    if (made && when !== 'now') say(when === 'next' ? `${name} plays next.` : `${name} is in the queue.`);
     panel.reload();
     store.changed();
   }
 
   function buttons(parts, name) {
-    const play = el('button.rb', { type: 'button', 'aria-label': `Play ${name} now`, onclick: () => put(parts, name, 'now') }, icon('play'));
-    const add = el('button.rb', { type: 'button', 'aria-label': `Add ${name} to the queue`, onclick: () => put(parts, name, 'end') }, icon('plus'));
-    return el('span.buttons', {}, play, add);
+    const button = (kind, label, when, drawing) => el(kind, { type: 'button', 'aria-label': label, onclick: () => put(parts, name, when) }, icon(drawing));
+    return el('span.buttons', {},
+      button('button.rb', `Play ${name} now`, 'now', 'play'),
+      button('button.rb.after', `Play ${name} next`, 'next', 'queue'),
+      button('button.rb', `Add ${name} to the queue`, 'end', 'plus'));
   }
 
   /** An artist, a folder or a playlist. */

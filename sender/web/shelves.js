@@ -1,7 +1,7 @@
 // What the library shows: a shelf (albums, artists, folders, playlists), what of it fits some words, or one thing that
 // stands there. Each is asked for as
-// `{ head, rows, albums, titles, said, more }`: a head, what can be opened, covers, pieces, a sentence, and whether
-// the shelf goes on behind them.
+// `{ head, rows, albums, titles, said, more, reading }`: a head, what can be opened, covers, pieces, a sentence, whether
+// the shelf goes on behind them, and whether the folders are being read.
 
 import * as api from './api.js';
 import { to } from './route.js';
@@ -15,12 +15,13 @@ const PAGE = 200;
 /** Albums beside the titles that were searched for. */
 const FEW = 6;
 
-const NOTHING = { head: null, rows: [], albums: [], titles: [], said: '', more: false };
+/** Before anything is found. */
+export const NOTHING = { head: null, rows: [], albums: [], titles: [], said: '', more: false, reading: false };
 
 /** A shelf from `offset` on: all of it, or what fits the words. */
 export async function shelf(by, wanted, offset = 0) {
   const [found, library] = await Promise.all([ask(by, wanted, offset), api.library()]);
-  return { ...NOTHING, ...found, said: counted(by, wanted, offset, found, library) };
+  return { ...NOTHING, ...found, said: counted(by, wanted, offset, found, library), reading: Boolean(library.scan?.running) };
 }
 
 async function ask(by, wanted, offset) {

@@ -30,6 +30,11 @@ test('a piece is found, played, queued, moved and taken out; an album has its co
     await page.getByRole('button', { name: 'Add Music for small rooms to the queue' }).click();
     const queued = () => house.ask('GET', '/api/v1/streams/music/queue').then((list) => list.filter(({ entry }) => entry).map(({ title }) => title));
     await until('both are queued', async () => (await queued()).join() === 'Ground in D,Canon at the fifth');
+    await page.getByRole('searchbox').fill('evening');
+    await page.getByRole('button', { name: 'Play Evening air next' }).click();
+    await until('it is the next', async () => (await queued()).join() === 'Evening air,Ground in D,Canon at the fifth');
+    await page.getByRole('button', { name: 'Take Evening air out' }).click();
+    await until('it is out again', async () => (await queued()).length === 2);
 
     await page.goto(`${house.url}/#/queue/music`);
     const grip = page.getByRole('button', { name: /^Move Canon at the fifth/ });
@@ -52,6 +57,7 @@ test('a piece is found, played, queued, moved and taken out; an album has its co
     await until('shuffled', async () => (await house.ask('GET', '/api/v1/streams/music/playback')).queue.shuffle);
     await until('the cover in the files is shown', () => page.locator('.now-card img').evaluateAll((all) => all.some((image) => image.naturalWidth === 500)));
     await shelves(page, queued);
+    await progress(page);
     assert.deepEqual([page.faults, page.foreign], [[], []]);
   } finally {
     await browser.close();
@@ -88,4 +94,20 @@ async function shelves(page, queued) {
   const before = (await queued()).length;
   await page.getByRole('button', { name: 'Add Evening to the queue' }).click();
   await until('the playlist is queued', async () => (await queued()).length === before + 3);
+}
+
+/** While the folders are read, what is said of that grows by itself, and ends with them. */
+async function progress(page) {
+  let looks = 0;
+  await page.route('**/api/v1/library', async (route) => {
+    const answer = await (await route.fetch()).json();
+    looks += 1;
+    await route.fulfill({ json: { ...answer, scan: { ...answer.scan, running: looks < 3, read: 10 * looks } } });
+  });
+  await page.goto(page.url().replace(/#.*/, '#/library'));
+  await page.getByText('The folders are being read: 10 pieces so far.').waitFor();
+  await page.getByText('The folders are being read: 20 pieces so far.').waitFor();
+  await page.getByText('3 titles.').waitFor();
+  assert.equal(looks, 3);
+  await page.unroute('**/api/v1/library');
 }

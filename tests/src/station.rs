@@ -96,11 +96,12 @@ impl Station {
         found.map(|at| format!("http://{at}")).ok_or_else(|| anyhow::anyhow!("it says no address:\n{log}"))
     }
 
-    /// Has a sound file announced in every room.
-    pub fn announce(&self, file: &[u8]) -> anyhow::Result<Value> {
+    /// Has a sound file announced in rooms, by their ids.
+    pub fn announce(&self, file: &[u8], rooms: &[String]) -> anyhow::Result<Value> {
         let mut socket = std::os::unix::net::UnixStream::connect(self.dir.join("state-station").join("hub.sock"))?;
-        let head = "POST /api/v1/announce?duck_db=-60 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
-        write!(socket, "{head}Content-Length: {}\r\n\r\n", file.len())?;
+        let head = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+        write!(socket, "POST /api/v1/announce?duck_db=-60&rooms={} {head}", rooms.join(","))?;
+        write!(socket, "Content-Length: {}\r\n\r\n", file.len())?;
         socket.write_all(file)?;
         let mut answer = String::new();
         socket.read_to_string(&mut answer)?;

@@ -140,5 +140,36 @@ fn a_queue_survives_a_kill_and_each_station_is_its_own() {
     assert!(rest.ends_with(&wanted) && rest.len() <= wanted.len() + 1, "{titles:?} {wanted:?}");
     let two = stations.get("streams/two/player").unwrap();
     assert_eq!((&two["shuffle"], &two["queued"]), (&json!(true), &json!(0)));
+    changes_are_found(&stations, &sender);
     end(&mut [&mut sender]);
+}
+
+/// A file that comes while the sender plays is found and, once it has gone, forgotten; playlists of each kind lead to
+/// their pieces.
+fn changes_are_found(stations: &Stations, sender: &Process) {
+    let music = stations.dir.path().join("music");
+    let has = |files: usize| move |library: &Value| library["scan"]["running"] == false && library["tracks"] == files;
+    std::fs::write(music.join("Zwölf Räume.mp3"), "no sound in it yet").unwrap();
+    stations.wait_for("library", sender, has(FILES + 1));
+    let found = stations.get("library/search?q=zwolf").unwrap();
+    assert_eq!(found[0]["title"], "Zwölf Räume", "{found}");
+
+    let piece = stations.get(&format!("library/tracks/{}", id_of(stations, 40))).unwrap();
+    let file = piece["file"].as_str().unwrap();
+    let xspf = format!("<track><location>{file}</location></track>");
+    let lists = [
+        ("a.m3u", format!("#EXTM3U\n{file}\ngone.flac\n")),
+        ("b.pls", format!("[playlist]\nFile1={file}\nNumberOfEntries=1\n")),
+        ("c.xspf", format!("<playlist xmlns=\"http://xspf.org/ns/0/\"><trackList>{xspf}</trackList></playlist>")),
+    ];
+    for (name, text) in &lists {
+        std::fs::write(music.join(name), text).unwrap();
+    }
+    let all = |found: &Value| found.as_array().is_some_and(|found| found.len() == lists.len());
+    let found = stations.wait_for("library/playlists", sender, all);
+    let ids: Vec<&Value> = found.as_array().unwrap().iter().map(|list| &list["id"]).collect();
+    let added = stations.ask("POST", "streams/two/queue", json!({ "playlists": ids }));
+    assert_eq!(added["entries"].as_array().map(Vec::len), Some(lists.len()), "{added}");
+    std::fs::remove_file(music.join("Zwölf Räume.mp3")).unwrap();
+    stations.wait_for("library", sender, has(FILES));
 }

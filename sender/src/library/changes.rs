@@ -1,7 +1,9 @@
-//! Folders that change while nobody scans: inotify, one watch a folder.
+//! Folders that change while nobody scans: inotify, one watch a folder. A disk that is mounted over a folder, or
+//! unmounted, is no change that inotify tells: for that, [`Places`] are compared.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -116,6 +118,27 @@ impl Watches {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is at the paths of folders: device and inode, none where nothing is.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<PathBuf, Option<(u64, u64)>>);
+
+impl Places {
+    /// A folder is about to be read, as it is now. Waits for its disk.
+    pub(super) fn note(&mut self, folder: &Path) {
+        self.0.insert(folder.to_owned(), place(folder));
+    }
+
+    /// The folders at whose paths something else is than when they were noted. Waits for their disks.
+    pub(super) fn changed(&self) -> Vec<PathBuf> {
+        let changed = self.0.iter().filter(|(folder, noted)| place(folder) != **noted);
+        changed.map(|(folder, _)| folder.clone()).collect()
+    }
+}
+
+fn place(folder: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(folder).map(|metadata| (metadata.dev(), metadata.ino())).ok()
 }
 
 /// Whether a path is on a file system that others change without this one hearing of it.

@@ -20,7 +20,7 @@ use unisono_host::clock;
 use unisono_host::realtime::step_back;
 use utoipa::ToSchema;
 
-use super::changes::{self, Changes, Watches};
+use super::changes::{self, Changes, Places, Watches};
 use super::index::view::Totals;
 use super::index::{is_damage, query, write};
 use super::names::Key;
@@ -34,6 +34,8 @@ const QUIET_NS: i64 = if cfg!(test) { 50_000_000 } else { 1_000_000_000 };
 const LONGEST_WAIT_NS: i64 = 10_000_000_000;
 /// Between two looks at folders that are not watched.
 const LOOK_AGAIN_NS: i64 = 15 * 60 * 1_000_000_000;
+/// Between two looks whether another disk, or none, is where a library was.
+const LOOK_FOR_DISKS_NS: i64 = if cfg!(test) { 50_000_000 } else { 2_000_000_000 };
 /// While a library is read for the first time, streams hear of what there is so often.
 const LISTING_NS: i64 = 1_000_000_000;
 
@@ -109,7 +111,16 @@ impl Library {
         let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(db) = writer {
             let library = self.clone();
-            let keeper = Keeper { library, db, changes: None, dirty: BTreeMap::new(), looked: None, unwatched: true };
+            let keeper = Keeper {
+                library,
+                db,
+                changes: None,
+                places: Places::default(),
+                compared: clock::now(),
+                dirty: BTreeMap::new(),
+                looked: None,
+                unwatched: true,
+            };
             threads.push(thread::Builder::new().name("librarian".to_owned()).spawn(move || keeper.run())?);
             let library = self.clone();
             threads.push(thread::Builder::new().name("loudness".to_owned()).spawn(move || loudness::run(&library))?);
@@ -209,6 +220,9 @@ struct Keeper {
     library: Library,
     db: Connection,
     changes: Option<Changes>,
+    /// Where the roots were when they were read last, and when that was compared last.
+    places: Places,
+    compared: LocalTime,
     /// Folders that changed: when first and when last.
     dirty: BTreeMap<PathBuf, (LocalTime, LocalTime)>,
     /// When everything was looked at last.
@@ -254,6 +268,13 @@ impl Keeper {
             let mut board = self.library.board();
             board.wanted = board.roots.clone();
         }
+        if now - self.compared > LOOK_FOR_DISKS_NS {
+            self.compared = now;
+            let changed = self.places.changed();
+            let mut board = self.library.board();
+            let roots = changed.into_iter().filter(|root| board.roots.contains(root)).collect::<Vec<_>>();
+            board.wanted.extend(roots);
+        }
     }
 
     fn watches(&self) -> Option<Watches> {
@@ -289,6 +310,7 @@ impl Keeper {
     fn scan(&mut self, targets: Vec<Target>) {
         let library = self.library.clone();
         let Some(index) = &library.0.index else { return };
+        targets.iter().filter(|target| target.whole).for_each(|target| self.places.note(&target.root));
         let progress = &library.0.progress;
         for counter in [&progress.seen, &progress.read, &progress.changed, &progress.unreadable, &progress.gone] {
             counter.store(0, Relaxed);

@@ -15,7 +15,7 @@ use super::drift::Drift;
 use super::feed::Feed;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::State;
-use crate::convert::{Layout, Samples, Shape};
+use unisono_audio::convert::{Layout, Samples, Shape};
 
 /// One period of the card: how often it wakes us.
 const PERIOD_MS: u32 = 5;

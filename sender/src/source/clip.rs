@@ -8,8 +8,8 @@ use unisono_common::format::Format;
 use super::Source;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::State;
-use crate::convert::Converter;
-use crate::decode::{AudioFile, FileError, contained};
+use unisono_audio::convert::Converter;
+use unisono_audio::decode::{AudioFile, FileError, contained};
 
 /// A file and the way from it to the queue.
 pub(super) struct Clip {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::generate::Generator;
 use super::status::Track;
-use crate::convert::Rng;
+use unisono_audio::convert::Rng;
 
 /// Beats a minute.
 const TEMPO: f32 = 96.0;

@@ -8,7 +8,7 @@ use unisono_host::clock;
 use super::drift::Drift;
 use super::queue::{Interrupt, QueueWriter};
 use super::status::State;
-use crate::convert::{Bridge, Samples, Shape};
+use unisono_audio::convert::{Bridge, Samples, Shape};
 
 /// A writer that sends nothing for so long, with the queue run down, is taken to have come to an end for now.
 const SILENT: Duration = Duration::from_millis(60);

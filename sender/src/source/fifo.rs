@@ -178,17 +178,34 @@ fn group_id(name: &str) -> io::Result<u32> {
     id.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no group \"{name}\"")))
 }
 
-/// What `fs.protected_fifos` (proc_sys_fs(5)) will do to writers of a FIFO in `folder`: those that open it with
-/// O_CREAT, as a shell's `>` does, are refused in a sticky folder that all can write, unless it is theirs.
+/// What `fs.protected_fifos` will do to writers of a FIFO in `folder`, when that is something.
 fn protected(folder: &Path) -> Option<String> {
     let level: u32 = fs::read_to_string("/proc/sys/fs/protected_fifos").ok()?.trim().parse().ok()?;
-    let mode = fs::metadata(folder).ok()?.mode();
-    let (sticky, others, group) = (mode & 0o1000 != 0, mode & 0o002 != 0, mode & 0o020 != 0);
-    (sticky && ((level >= 1 && others) || (level >= 2 && group))).then(|| {
+    is_protected(level, fs::metadata(folder).ok()?.mode()).then(|| {
         format!(
             "{} is sticky and open to all, and fs.protected_fifos is {level}: writers of other users that open with \
              O_CREAT (a shell's >) are refused; a folder of its own such as /run/unisono has no such limit",
             folder.display()
         )
     })
+}
+
+/// Whether a folder of this mode is one in which writers that open with O_CREAT, as a shell's `>` does, are refused
+/// unless the FIFO is theirs (proc_sys_fs(5)): a sticky one that all can write or, from level 2 on, its group.
+fn is_protected(level: u32, mode: u32) -> bool {
+    let (sticky, others, group) = (mode & 0o1000 != 0, mode & 0o002 != 0, mode & 0o020 != 0);
+    sticky && ((level >= 1 && others) || (level >= 2 && group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sticky_folders_that_others_can_write_are_protected() {
+        let (tmp, ours, group) = (0o41_777, 0o42_770, 0o41_770);
+        assert_eq!([0, 1, 2].map(|level| is_protected(level, tmp)), [false, true, true]);
+        assert_eq!([0, 1, 2].map(|level| is_protected(level, ours)), [false; 3]);
+        assert_eq!([0, 1, 2].map(|level| is_protected(level, group)), [false, false, true]);
+    }
 }

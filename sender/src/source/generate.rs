@@ -7,7 +7,7 @@ use unisono_common::format::Format;
 use super::Source;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::{State, Track};
-use crate::convert::{Converter, Layout, Samples, Shape};
+use unisono_audio::convert::{Converter, Layout, Samples, Shape};
 
 /// Computing is never late for long.
 pub(super) const SIZES: Sizes = Sizes { capacity: Duration::from_millis(500), prebuffer: Duration::from_millis(50) };

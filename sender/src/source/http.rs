@@ -18,10 +18,10 @@ use super::Source;
 use super::backoff::Backoff;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::{State, Track};
-use crate::convert::Converter;
-use crate::decode::{AudioFile, FileError, contained};
 use fetch::{FetchError, Fetched, Flow};
 use playlist::Entry;
+use unisono_audio::convert::Converter;
+use unisono_audio::decode::{AudioFile, FileError, contained};
 
 /// Lists may lead to lists, so deep.
 const DEEPEST: u32 = 4;

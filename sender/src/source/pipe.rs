@@ -9,12 +9,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use unisono_common::format::Format;
+use unisono_host::clock;
 
 use super::fifo::{Fifo, Got};
 use super::mpd::Mpd;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::raw_feed::RawFeed;
 use super::status::State;
+use super::told::{Say, Told};
 use super::{Source, SourceError};
 
 /// Audio kept queued: enough for a writer that is 100 ms ahead, as MPD's are, to find all of it taken.
@@ -36,6 +38,8 @@ pub(super) struct Pipe {
     level: u64,
     buffer: Vec<u8>,
     connected: bool,
+    /// Which comings and goings of writers the log has heard of.
+    told: Told,
     /// Since a look at the path.
     looked: Duration,
     /// The MPD that writes, if one is named.
@@ -63,6 +67,7 @@ impl Pipe {
             level: frames(LEVEL, stream.rate),
             buffer,
             connected: false,
+            told: Told::default(),
             looked: Duration::ZERO,
             mpd,
         })
@@ -116,9 +121,14 @@ impl Pipe {
     }
 
     fn set_connected(&mut self, connected: bool) {
-        if std::mem::replace(&mut self.connected, connected) != connected {
-            let pipe = self.fifo.path().display();
-            tracing::info!(%pipe, "{}", if connected { "a writer has come" } else { "the writer has left" });
+        if std::mem::replace(&mut self.connected, connected) == connected {
+            return;
+        }
+        let pipe = self.fifo.path().display();
+        match self.told.change(clock::now().as_ns()) {
+            Say::It => tracing::info!(%pipe, "{}", if connected { "a writer has come" } else { "the writer has left" }),
+            Say::TooMany => tracing::info!(%pipe, "writers come and go all the time; the next ones are not told"),
+            Say::Nothing => {}
         }
     }
 }

@@ -357,7 +357,7 @@ impl QueueWriter {
         SourceStatus(self.shared.clone()).snapshot().now_playing
     }
 
-    /// Sets the state; what is new and wrong is told in the log.
+    /// Sets the state; a new one is told in the log.
     pub(crate) fn set_state(&mut self, state: State) {
         self.status().set_state(state);
     }

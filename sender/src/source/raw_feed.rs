@@ -9,7 +9,7 @@ use super::feed::{BAND_S, Feed};
 use super::pipe::{LEVEL, frames};
 use super::queue::{Interrupt, QueueWriter};
 use super::raw::RawPcm;
-use crate::convert::{Layout, Samples, Shape};
+use unisono_audio::convert::{Layout, Samples, Shape};
 
 /// The way of raw PCM to the queue.
 #[derive(Debug)]

@@ -27,8 +27,8 @@ use super::drift::Drift;
 use super::feed::Feed;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::{State, Track};
-use crate::convert::{Layout, Samples, Shape};
 use reorder::Reorder;
+use unisono_audio::convert::{Layout, Samples, Shape};
 
 /// How long one look at a socket may take.
 const LOOK: Duration = Duration::from_millis(20);
@@ -129,7 +129,7 @@ impl Rtp {
         let mut feed = Feed::new(shape, self.stream, Drift::of_clock(self.stream.rate, target), target as u64 / 4);
         let (mut order, mut samples, mut source) = (Reorder::default(), Vec::new(), None::<(u32, LocalTime)>);
         let (mut buffer, mut quiet) = ([0; 2048], Duration::ZERO);
-        let (mut looked, mut elsewhere) = (clock::now(), false);
+        let (mut looked, mut elsewhere, mut dry) = (clock::now(), false, false);
         loop {
             writer.check()?;
             if let Some(announced) = announced.as_mut().filter(|_| clock::now() - looked > LISTEN_NS) {
@@ -139,6 +139,7 @@ impl Rtp {
             let Some(length) = socket.receive(&mut buffer) else {
                 feed.nothing(LOOK, writer)?;
                 quiet += LOOK;
+                dry |= quiet >= self.latency;
                 if quiet >= REJOIN {
                     quiet = Duration::ZERO;
                     socket.rejoin();
@@ -162,6 +163,10 @@ impl Rtp {
                 }
             }
             quiet = Duration::ZERO;
+            // All that was queued has been heard by now: silence for what was lost meanwhile would be heard on top of that.
+            if std::mem::take(&mut dry) {
+                order.begin_anew();
+            }
             samples.clear();
             order.insert(packet.header.sequence, packet.payload, |payload| {
                 decode(tuned.format, payload, &mut samples);

@@ -15,6 +15,7 @@ use unisono_common::time::LocalTime;
 use unisono_host::clock;
 
 use super::queue::Wish;
+use super::told::{Say, Told};
 
 /// The one state a source is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -142,13 +143,23 @@ impl SourceStatus {
         self.0.ended.load(Acquire)
     }
 
-    /// Sets the state; a failure that is new is told in the log.
+    /// Sets the state; a new one is told in the log.
     pub(super) fn set_state(&self, state: State) {
-        let before = std::mem::replace(&mut self.0.detail().state, state.clone());
-        match state {
-            State::Failed(reason) if before != State::Failed(reason.clone()) => tracing::warn!("failed: {reason}"),
-            State::Stalled if before != State::Stalled => tracing::info!("stalled: nothing comes"),
-            _ => {}
+        let mut detail = self.0.detail();
+        if detail.state == state {
+            return;
+        }
+        let say = detail.told.change(clock::now().as_ns());
+        detail.state.clone_from(&state);
+        drop(detail);
+        match (state, say) {
+            // What fails waits before it is tried again: it can't flood the log.
+            (State::Failed(reason), _) => tracing::warn!("failed: {reason}"),
+            (_, Say::Nothing) => {}
+            (_, Say::TooMany) => tracing::info!("its state changes all the time; the next changes are not told"),
+            (State::Playing, Say::It) => tracing::info!("playing"),
+            (State::Idle, Say::It) => tracing::info!("idle: it has nothing to play"),
+            (State::Stalled, Say::It) => tracing::info!("stalled: nothing comes"),
         }
     }
 
@@ -222,6 +233,8 @@ pub(super) struct Detail {
     pub(super) remote: Option<Sender<Wish>>,
     pub(super) can: &'static [&'static str],
     pub(super) writer_ppm: Option<f64>,
+    /// Which changes of the state the log has heard of.
+    told: Told,
 }
 
 /// What a program that feeds a source says of itself.
@@ -289,6 +302,7 @@ impl Shared {
                 remote: None,
                 can: &[],
                 writer_ppm: None,
+                told: Told::default(),
             }),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use unisono_common::config::sender::{Signal, SourceConfig};
 
 use super::*;
-use crate::testing::{music, noise, spawn, stream, take_until};
+use crate::testing::{loopback, music, noise, spawn, stream, take_until};
 
 fn pipe(path: &Path, written: &str, stream_format: &str) -> Result<SourceHandle, SourceError> {
     let format = written.parse().unwrap();
@@ -135,6 +135,52 @@ fn what_cannot_be_a_pipe_is_an_error_that_says_what_would_be_right() {
     {
         let error = pipe(path, "48000:16:2", "48000:16:2").unwrap_err().to_string();
         assert!(error.contains(hint) && error.contains(&*path.to_string_lossy()), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_there_yet_has_failed_until_it_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("late/in.fifo");
+    let source = SourceConfig::pipe(&path, "48000:16:2".parse().unwrap());
+    let mut handle = keep_trying(&stream("48000:16:2", source), &loopback(), &Library::detached()).unwrap();
+    let now = handle.status().snapshot();
+    assert!(matches!(&now.state, State::Failed(reason) if reason.contains("RuntimeDirectory")), "{now:?}");
+    fs::create_dir(dir.path().join("late")).unwrap();
+    while !path.exists() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let samples = noise(16, 10_000, 2, 4);
+    let writer = write(&path, bytes(&samples));
+    assert!(take_until(&mut handle, |handle, taken| !taken.is_empty() && idle(handle)) == samples);
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_pipe_belongs_to_the_group_that_is_named() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    // Its own group is one that any user may give it to.
+    let own = fs::metadata(dir.path()).unwrap().gid();
+    let groups = fs::read_to_string("/etc/group").unwrap();
+    let numbered = |line: &&str| line.split(':').nth(2) == Some(&*own.to_string());
+    let name = groups.lines().find(numbered).and_then(|line| line.split(':').next()).unwrap();
+    let opened = |path: &Path, group: &str| {
+        let (path, group, format) = (path.to_owned(), Some(group.to_owned()), "48000:16:2".parse().unwrap());
+        let source = SourceConfig::Pipe { path, format, group, mpd: None, mpd_password: None };
+        spawn(&stream("48000:16:2", source))
+    };
+    let path = dir.path().join("in.fifo");
+    let _handle = opened(&path, name).unwrap();
+    let metadata = fs::metadata(&path).unwrap();
+    assert_eq!((metadata.gid(), metadata.permissions().mode() & 0o777), (own, 0o660));
+    let error = opened(&dir.path().join("other.fifo"), "nobody-has-this-group").unwrap_err().to_string();
+    assert!(error.contains("/etc/group"), "{error}");
+    // Root may give it to any.
+    if own == 0 && groups.lines().any(|line| line.starts_with("audio:")) {
+        let path = dir.path().join("audio.fifo");
+        let _handle = opened(&path, "audio").unwrap();
+        assert_ne!(fs::metadata(&path).unwrap().gid(), own);
     }
 }
 

@@ -7,7 +7,7 @@ use unisono_common::config::sender::Signal;
 
 use super::generate::Generator;
 use super::status::Track;
-use crate::convert::Rng;
+use unisono_audio::convert::Rng;
 
 /// From where to where a sweep goes, and how long it takes.
 const SWEEP_HZ: (f64, f64) = (20.0, 20_000.0);

@@ -11,7 +11,7 @@ use unisono_tests::stalls::Watch;
 use unisono_tests::station::{Station, Tap};
 use unisono_tests::truth;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, have, tone};
 
 /// A stream fed with noise, and what is needed to judge it.
 struct Perfect {
@@ -127,7 +127,55 @@ fn one_source_of_each_kind_failing_in_a_loop_disturbs_nobody() {
         assert!(failed["reason"].as_str().is_some_and(|reason| reason.len() > 10), "{name}: {failed}");
     }
     assert_eq!(station.playback("perfect")["state"], "playing");
+    // The log says the same, and is not flooded by the one that stutters 50 times a second.
+    let log = station.process.log();
+    let told = |name: &str, what: &str| {
+        let id = station.id(name);
+        log.lines().filter(|line| line.contains(&id) && line.contains(what)).count()
+    };
+    for name in ["library", "command", "http", "capture", "rtp"] {
+        assert!(told(name, "failed: ") > 0, "{name}:\n{log}");
+    }
+    assert!(told("perfect", "playing") > 0, "{log}");
+    assert!((1..200).contains(&told("pipe", "")), "{} lines:\n{log}", told("pipe", ""));
     perfect.assert_bit_exact(&station, &tap, 10);
+    assert!(station.process.stop().is_some_and(|status| status.success()), "{}", station.process.log());
+}
+
+#[test]
+fn what_is_missing_at_the_start_keeps_nobody_from_playing_and_plays_once_it_is_there() {
+    if !have(&["ffmpeg"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (fifo, late) = (dir.path().join("perfect.fifo"), dir.path().join("late"));
+    let missing = format!(
+        "[[streams]]\nid = \"library@\"\nsource = {{ type = \"library\", path = {:?} }}\n[[streams]]\nid = \"pipe@\"\n\
+         source = {{ type = \"pipe\", path = {:?} }}\n",
+        late.join("music"),
+        late.join("pipe.fifo")
+    );
+    let mut station = Station::start(dir.path(), &(stream(&fifo) + &missing)).unwrap();
+    let taps = ["perfect", "library", "pipe"].map(|name| Tap::open(station.group(name)).unwrap());
+    let perfect = Perfect::start(&fifo);
+    for name in ["library", "pipe"] {
+        let failed = station.wait_for(name, PATIENCE, |now| now["state"] == "failed").unwrap();
+        assert!(failed["reason"].as_str().is_some_and(|reason| reason.contains("/late/")), "{failed}");
+    }
+    // The disk is mounted.
+    let disk = dir.path().join("disk");
+    std::fs::create_dir_all(disk.join("music")).unwrap();
+    tone(&disk.join("music/1.flac"), 500, 30, "Late");
+    let mounted = clock::now();
+    std::fs::rename(&disk, &late).unwrap();
+    assert!(truth::wait_for(PATIENCE, || late.join("pipe.fifo").exists().then_some(())).is_some());
+    let _feeder = Feeder::start(&late.join("pipe.fifo"), perfect.signal.clone(), 2).unwrap();
+    for (name, tap) in ["library", "pipe"].iter().zip(&taps[1..]) {
+        let heard = tap.wait_for_sound(mounted, PATIENCE);
+        assert!(heard.is_some(), "{name}: {}\n{}", station.playback(name), station.process.log());
+    }
+    assert!(station.wait_for("library", PATIENCE, |now| now["title"] == "Late" && now["state"] == "playing").is_some());
+    perfect.assert_bit_exact(&station, &taps[0], 2);
     assert!(station.process.stop().is_some_and(|status| status.success()), "{}", station.process.log());
 }
 

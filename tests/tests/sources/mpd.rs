@@ -1,12 +1,16 @@
 //! Debian's `mpd`, driven by `mpc` and by our API, into a pipe.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use unisono_host::clock;
+use unisono_tests::feeder::Feeder;
 use unisono_tests::processes::Process;
+use unisono_tests::signals::{Signal, noise};
 use unisono_tests::station::{Station, Tap, free_port};
 use unisono_tests::truth;
 
@@ -119,6 +123,12 @@ fn mpd_plays_pauses_seeks_skips_and_restarts() {
     println!("mpd: {:.0} ms from play after pause to the wire", ms(asked, heard));
     mpd.station.act("mpd", "next").unwrap();
     assert!(mpd.station.wait_for("mpd", PATIENCE, |now| now["title"] == "Tone 3").is_some(), "{}", log(&mpd));
+    // Once it has begun, to its beginning; from there to the piece before.
+    let went_back = truth::wait_for(PATIENCE, || {
+        mpd.station.act("mpd", "previous").ok()?;
+        mpd.station.wait_for("mpd", Duration::from_secs(2), |now| now["title"] == "Tone 2")
+    });
+    assert!(went_back.is_some_and(|now| now["state"] == "playing"), "{}", log(&mpd));
 
     let asked = clock::now();
     mpd.restart();
@@ -139,28 +149,58 @@ fn longest_silence_ms(tap: &Tap, from: unisono_common::time::LocalTime, to: unis
     longest as f64 / 48.0 - 5.0
 }
 
-/// How soon a first writer is heard, many times over.
+/// How a writer begins.
+type Begin = fn(&Path, Arc<Signal>, usize) -> std::io::Result<Feeder>;
+
+/// How soon a first writer is heard, many times over: one that is ahead of time, and one that is not.
 #[test]
-fn a_pipe_is_heard_soon_after_its_first_bytes() {
+fn a_pipe_is_heard_within_100_ms_of_its_first_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("in.fifo");
     let streams = format!("[[streams]]\nid = \"pipe@\"\nsource = {{ type = \"pipe\", path = {fifo:?} }}\n");
     let station = Station::start(dir.path(), &streams).unwrap();
     let tap = Tap::open(station.group("pipe")).unwrap();
-    let signal = std::sync::Arc::new(unisono_tests::signals::noise(48_000, 1 << 18, 3));
-    let mut latencies = Vec::new();
-    for _ in 0..5 {
-        let asked = clock::now();
-        let feeder = unisono_tests::feeder::Feeder::start(&fifo, signal.clone(), 2).unwrap();
-        let Some(heard) = tap.wait_for_sound(asked, PATIENCE) else { panic!("no sound: {}", station.process.log()) };
-        latencies.push(ms(asked, heard));
-        drop(feeder);
-        let idle = station.wait_for("pipe", PATIENCE, |now| now["state"] == "idle");
-        assert!(idle.is_some(), "{}", station.playback("pipe"));
-        assert!(tap.wait_for_silence(clock::now(), PATIENCE).is_some());
+    let signal = Arc::new(noise(48_000, 1 << 18, 3));
+    let ways: [(&str, Begin); 2] = [("100 ms ahead of time", Feeder::start), ("in time", Feeder::start_live)];
+    for (what, begin) in ways {
+        let mut latencies = Vec::new();
+        for _ in 0..8 {
+            let before = (waits(&station), station.lost_ms());
+            let asked = clock::now();
+            let feeder = begin(&fifo, signal.clone(), 2).unwrap();
+            let Some(heard) = tap.wait_for_sound(asked, PATIENCE) else { panic!("silent: {}", station.process.log()) };
+            let (latency, held_up) = (ms(asked, heard), held_up_ms(&station, &before));
+            assert!(latency - held_up < 100.0, "{what}: {latency:.0} ms, of which the machine took {held_up:.0}");
+            latencies.push(latency);
+            drop(feeder);
+            let idle = station.wait_for("pipe", PATIENCE, |now| now["state"] == "idle");
+            assert!(idle.is_some(), "{}", station.playback("pipe"));
+            assert!(tap.wait_for_silence(clock::now(), PATIENCE).is_some());
+        }
+        latencies.sort_by(f64::total_cmp);
+        println!(
+            "pipe: {:.0} ms from the first byte of a writer {what} to the wire (worst of 8: {:.0})",
+            latencies[4], latencies[7]
+        );
     }
-    latencies.sort_by(f64::total_cmp);
-    println!("pipe: {:.0} ms from the first byte to the wire (worst of 5: {:.0})", latencies[2], latencies[4]);
-    // On a quiet machine all are below 100 ms; the best of five is so on any.
-    assert!(latencies[0] < 100.0, "{latencies:?}");
+}
+
+/// For how long this machine has kept threads waiting since `before` that had something to do, the sender's and ours, in
+/// milliseconds. One that is left alone hardly does.
+fn held_up_ms(station: &Station, (before, lost_ms): &(BTreeMap<PathBuf, f64>, f64)) -> f64 {
+    let grown = waits(station).into_iter().map(|(task, ms)| ms - before.get(&task).copied().unwrap_or(0.0));
+    grown.sum::<f64>() + station.lost_ms() - lost_ms
+}
+
+/// What each of them has waited for a processor so far.
+fn waits(station: &Station) -> BTreeMap<PathBuf, f64> {
+    let tasks = [station.process.id(), std::process::id()].map(|id| std::fs::read_dir(format!("/proc/{id}/task")));
+    let each = tasks.into_iter().flatten().flatten().flatten();
+    // Documentation/scheduler/sched-stats.rst: time on a processor, then time waiting for one, in nanoseconds.
+    let waited = each.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let ns: f64 = text.split_whitespace().nth(1)?.parse().ok()?;
+        Some((task.path(), ns / 1e6))
+    });
+    waited.collect()
 }

@@ -1,8 +1,9 @@
-//! An announcement in two rooms that play different streams: heard in both at once, over music that dips and returns.
+//! An announcement in two rooms that play different streams: heard in both at once, over music that dips and returns, and
+//! not in a third one.
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use unisono_tests::records::Record;
 use unisono_tests::station::Station;
 use unisono_tests::truth;
@@ -16,12 +17,22 @@ fn an_announcement_is_heard_in_two_rooms_at_once_and_the_music_returns() {
     let streams = "[[streams]]\nid = \"one@\"\nsource = { type = \"tone\", level_db = -20 }\n[[streams]]\nid = \"two@\"\n\
                    source = { type = \"tone\", frequency = 333, level_db = -20 }\n";
     let station = Station::start(dir.path(), streams).unwrap();
-    let _rooms = [room(&station, dir.path(), "one", "one", ""), room(&station, dir.path(), "two", "two", "")];
+    let of = |name: &str, stream: &str| room(&station, dir.path(), name, stream, "");
+    let _rooms = [of("one", "one"), of("two", "two"), of("three", "one")];
     let record = |name: &str| Record::open(&dir.path().join(name)).ok();
     let sounds = |name: &str, from: i64| truth::wait_for(PATIENCE, || record(name)?.first_sound(from, 0.01));
-    for name in ["one", "two"] {
+    for name in ["one", "two", "three"] {
         assert!(sounds(name, 0).is_some(), "{name} is silent:\n{}", station.process.log());
     }
+    let rooms = || {
+        let house = station.target().get("/api/v1/house").ok()?;
+        let id = |room: &Value| Some(room["id"].as_str()?.to_owned()).filter(|_| room["presence"] == "here");
+        let rooms: Vec<(Value, String)> =
+            house["rooms"].as_array()?.iter().filter_map(|room| Some((room["name"].clone(), id(room)?))).collect();
+        (rooms.len() == 3).then_some(rooms)
+    };
+    let rooms = truth::wait_for(PATIENCE, rooms).unwrap();
+    let some: Vec<String> = rooms.into_iter().filter(|(name, _)| name != "three").map(|(_, id)| id).collect();
     // A second of full scale.
     let file = dir.path().join("bell.wav");
     crate::run(
@@ -38,7 +49,7 @@ fn an_announcement_is_heard_in_two_rooms_at_once_and_the_music_returns() {
         ],
     );
     let asked = truth::now_ns();
-    let answer = station.announce(&std::fs::read(&file).unwrap()).unwrap();
+    let answer = station.announce(&std::fs::read(&file).unwrap(), &some).unwrap();
     assert_eq!(answer["rooms"].as_array().map(Vec::len), Some(2), "{answer}");
     let rings = |name: &str| truth::wait_for(PATIENCE, || record(name)?.first_sound(asked, 0.5));
     let (one, two) = (rings("one"), rings("two"));
@@ -57,6 +68,11 @@ fn an_announcement_is_heard_in_two_rooms_at_once_and_the_music_returns() {
         assert!(dipped < 0.05, "{name}: the music is down right after it, {dipped}");
         let back = level(&record, began + 4_000_000_000);
         assert!((back - 0.1).abs() < 0.02, "{name}: the music is back, {back}");
+    }
+    let three = record("three").unwrap();
+    for ms in (0..4_000).step_by(50) {
+        let level = level(&three, one + ms * 1_000_000);
+        assert!(level < 0.15, "three: it hears it too, {level} {ms} ms on");
     }
     let house = station.target().get("/api/v1/house").unwrap();
     let patched =

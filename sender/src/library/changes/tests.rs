@@ -38,6 +38,24 @@ fn a_folder_is_news_when_something_in_it_changes() {
 }
 
 #[test]
+fn another_folder_at_the_same_path_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("music"), dir.path().join("other"));
+    let mut places = Places::default();
+    places.note(&path);
+    assert_eq!(places.changed(), Vec::<PathBuf>::new(), "nothing is still nothing");
+    fs::create_dir(&other).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(places.changed(), [path.clone()]);
+    places.note(&path);
+    fs::write(path.join("song.flac"), "la").unwrap();
+    assert_eq!(places.changed(), Vec::<PathBuf>::new(), "what is in it is inotify's");
+    fs::rename(&path, dir.path().join("away")).unwrap();
+    fs::rename(&other, &path).unwrap();
+    assert_eq!(places.changed(), [path]);
+}
+
+#[test]
 fn network_file_systems_are_known_by_their_mount() {
     let mounts = "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n\
         40 22 0:40 / /srv/my\\040music rw - nfs4 nas:/music rw\n\

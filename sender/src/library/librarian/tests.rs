@@ -67,6 +67,33 @@ fn a_listing_is_whole_when_the_root_is_read_and_roots_can_come_later() {
 }
 
 #[test]
+fn a_disk_that_is_mounted_later_is_read() {
+    let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (empty, full, root) = (dir.path().join("empty"), dir.path().join("full"), dir.path().join("root"));
+    for folder in [&empty, &full] {
+        fs::create_dir(folder).unwrap();
+    }
+    fs::write(full.join("one.mp3"), "x").unwrap();
+    // Another folder behind one name: what a mount is too.
+    let mount = |folder: &Path| {
+        let new = dir.path().join("new");
+        std::os::unix::fs::symlink(folder, &new).unwrap();
+        fs::rename(new, &root).unwrap();
+    };
+    mount(&empty);
+    let library = Library::open(state.path(), std::slice::from_ref(&root));
+    let _librarian = library.start().unwrap();
+    wait_for(&library, |state| !state.scan.running && library.listing(&root).is_some_and(|listing| listing.complete));
+    assert_eq!(library.state().unwrap().totals.tracks, 0);
+    mount(&full);
+    wait_for(&library, done(1));
+    // Without it, what is known of it is kept.
+    mount(&empty);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(library.state().unwrap().totals.tracks, 1);
+}
+
+#[test]
 fn an_index_that_breaks_while_it_is_used_is_made_anew() {
     let (music, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for n in 0..300 {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::convert::Rng;
+use unisono_audio::convert::Rng;
 
 const RATE: u32 = 48_000;
 
