@@ -2,7 +2,7 @@
 //!
 //! For each stream that one of the rooms plays there is, for that time, a mix of the file and the stream, in a group of
 //! its own; rooms are told to play that instead. A mix is its stream packet for packet while the file is silent
-//! ([`crate::mixdown`]), so that rooms go there and back in step. The file is one source that all mixes of a format
+//! ([`unisono_audio::mixdown`]), so that rooms go there and back in step. The file is one source that all mixes of a format
 //! share, and begins at one instant of the media clock. See docs/adr/0004-announcements-are-mixes.md.
 
 use std::path::PathBuf;

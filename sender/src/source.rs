@@ -14,6 +14,7 @@ mod feed;
 mod fifo;
 mod generate;
 mod http;
+mod later;
 mod mpd;
 mod pipe;
 mod queue;
@@ -21,6 +22,7 @@ mod raw;
 mod raw_feed;
 mod rtp;
 mod status;
+mod told;
 mod tone;
 
 use std::io;
@@ -32,12 +34,12 @@ use unisono_common::config::sender::{SourceConfig, StreamConfig};
 use unisono_common::format::Format;
 use unisono_host::interface::Interface;
 
-use crate::convert::Converter;
-use crate::decode::contained;
 use crate::library::{self, Library};
 pub use queue::{Control, SourceHandle};
 pub(crate) use queue::{Interrupt, QueueWriter, Sizes};
 pub use status::{Artwork, Counters, NowPlaying, Snapshot, SourceStatus, State, Track};
+use unisono_audio::convert::Converter;
+use unisono_audio::decode::contained;
 
 /// Why a source cannot be started; what would be right is said too.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +85,35 @@ pub(crate) trait Source: Send + 'static {
 /// an error; what goes wrong later is its [`State`]. `library` has the index and the queues of streams that play one.
 pub fn spawn(stream: &StreamConfig, interface: &Interface, library: &Library) -> Result<SourceHandle, SourceError> {
     let made = make(stream, interface, library)?;
+    start(stream, made, library)
+}
+
+/// The same, but what is wrong with it now is its [`State`] too: it is tried again until it can be had.
+pub fn keep_trying(
+    stream: &StreamConfig,
+    interface: &Interface,
+    library: &Library,
+) -> Result<SourceHandle, SourceError> {
+    let error = match make(stream, interface, library) {
+        Ok(made) => return start(stream, made, library),
+        Err(error) => error,
+    };
+    let later = later::Later::new(stream, interface, library, &error);
+    let (control, sizes) = (later.control(), later.sizes());
+    let handle = start(stream, (Box::new(later), sizes), library)?;
+    // Its thread looks for it later than this.
+    let _ = control.set(handle.control());
+    // Said by the thread too; whoever asks at once is to hear it.
+    let span = tracing::info_span!("source", stream = stream.id);
+    span.in_scope(|| handle.status().set_state(State::Failed(error.to_string())));
+    Ok(handle)
+}
+
+fn start(
+    stream: &StreamConfig,
+    made: (Box<dyn Source>, Sizes),
+    library: &Library,
+) -> Result<SourceHandle, SourceError> {
     let handle = run(&stream.id, stream.format, made)?;
     library.connect(&stream.id, handle.control());
     handle.status().set_remote(None, can(&stream.source));

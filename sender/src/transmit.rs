@@ -20,13 +20,13 @@ use unisono_host::multicast::MulticastSender;
 use unisono_host::published::ClockReader;
 use unisono_host::realtime;
 
-use crate::mixdown::Mixdown;
 use crate::pace::Pace;
 use crate::packetize::Packetizer;
 use crate::repair::Sent;
 use crate::source::SourceHandle;
 use crate::streams::{Counters, LATE_NS, Stream};
 use crate::timeserver::MediaClock;
+use unisono_audio::mixdown::Mixdown;
 
 /// Real-time priority of the thread: above the clock server, which the kernel stamps for.
 const PRIORITY: u8 = 60;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
-use unisono_sender::convert::Rng;
+use unisono_audio::convert::Rng;
 
 /// Pieces of an album, and albums of an artist.
 const PIECES: usize = 12;
@@ -216,7 +216,7 @@ mod tests {
             }
         };
         for n in [0, 11, 85, 120] {
-            let mut file = unisono_sender::decode::AudioFile::open(&shelf.path(n)).unwrap();
+            let mut file = unisono_audio::decode::AudioFile::open(&shelf.path(n)).unwrap();
             assert!(file.next_block().unwrap().is_some());
         }
         let state = tempfile::tempdir().unwrap();

@@ -12,9 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{Params, Problem, Upload};
 use super::{Api, new_id};
-use crate::decode::AudioFile;
 use crate::hub::page::Announcement;
 use crate::paging::{LEAD, LONGEST};
+use unisono_audio::decode::AudioFile;
 
 /// The largest file: five minutes of CD.
 pub(super) const MAX_FILE: usize = 64 * 1024 * 1024;

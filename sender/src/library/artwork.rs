@@ -17,7 +17,7 @@ use super::index::query::{self, Pictures};
 use super::names::Key;
 use super::thumbnail::thumbnail;
 use super::{Library, LibraryError};
-use crate::decode::contained;
+use unisono_audio::decode::contained;
 
 /// A larger picture is not served, in bytes.
 const LARGEST: u64 = 10 * 1024 * 1024;

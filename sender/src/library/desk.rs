@@ -16,8 +16,8 @@ use super::names::Key;
 use super::rounds::Rounds;
 use super::station::{Entry, Manner, MannerChange, Next, Place, Station, Way};
 use super::{Library, LibraryError, Page, tags};
-use crate::convert::Rng;
 use crate::source::Control;
+use unisono_audio::convert::Rng;
 
 /// So often it is kept how far a piece has played.
 const NOTE_NS: i64 = 10_000_000_000;

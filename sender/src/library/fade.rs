@@ -9,7 +9,7 @@ use std::f64::consts::FRAC_PI_2;
 
 use unisono_common::format::Format;
 
-use crate::convert::Quantiser;
+use unisono_audio::convert::Quantiser;
 
 /// Holds the end back, and mixes.
 #[derive(Debug)]

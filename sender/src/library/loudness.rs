@@ -12,8 +12,8 @@ use unisono_host::realtime::step_back;
 use super::Library;
 use super::index::query;
 use super::index::write::{self, Measured};
-use crate::convert::Samples;
-use crate::decode::{AudioFile, contained};
+use unisono_audio::convert::Samples;
+use unisono_audio::decode::{AudioFile, contained};
 
 /// Between looks for work.
 const LOOK: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2_000 });

@@ -16,9 +16,9 @@ use super::names::Key;
 use super::station::{Entry, Manner, Next, Way};
 use super::tags::{self, Piece};
 use super::walk::{Found, walk};
-use crate::convert::Converter;
-use crate::decode::{AudioFile, FileError, contained};
 use crate::source::{Interrupt, QueueWriter, Sizes, Source, SourceError, State, Track};
+use unisono_audio::convert::Converter;
+use unisono_audio::decode::{AudioFile, FileError, contained};
 
 /// Between looks at a folder in which nothing can be played.
 const LOOK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::names::Key;
-use crate::convert::Rng;
+use unisono_audio::convert::Rng;
 
 /// A round, and what has played of it.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use lofty::tag::{Accessor, ItemKey, Tag};
 
 use super::gain::{self, Gains};
 use super::names::bounded;
-use crate::decode::contained;
 use crate::source::Track;
+use unisono_audio::decode::contained;
 
 /// The longest title or name that is kept, in characters.
 const LONGEST_TEXT: usize = 300;

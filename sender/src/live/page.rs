@@ -13,12 +13,12 @@ use unisono_host::{clock, random};
 use super::{DSCP, Inner, Live, described, wait_for_end};
 use crate::aes67::Timing;
 use crate::describe;
-use crate::mixdown::{Mixdown, Rules};
 use crate::paging::{HOLD_MS, LEAD, Page, PageError, PageRequest};
 use crate::service::StartError;
 use crate::source;
 use crate::streams::{Address, OnAir, Quiet};
 use crate::transmit::{Feed, Outgoing};
+use unisono_audio::mixdown::{Mixdown, Rules};
 
 /// What an announcement shares with the stream that it is played over.
 struct Under {

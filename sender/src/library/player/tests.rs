@@ -128,6 +128,30 @@ fn a_missing_folder_is_an_error_that_says_what_would_be_right() {
 }
 
 #[test]
+fn a_folder_that_comes_later_plays_and_can_be_driven() {
+    let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (late, elsewhere) = (dir.path().join("late"), dir.path().join("elsewhere"));
+    fs::create_dir(&elsewhere).unwrap();
+    for n in 1..=3 {
+        write_constant(&elsewhere.join(format!("{n}.wav")), n * 1_000, 480_000);
+    }
+    let library = Library::open(state.path(), &[]);
+    let _librarian = library.start().unwrap();
+    let stream = stream("48000:24:2", SourceConfig::library(&late));
+    let mut handle = crate::source::keep_trying(&stream, &loopback(), &library).unwrap();
+    let now = handle.status().snapshot();
+    assert!(matches!(&now.state, State::Failed(reason) if reason.contains("give a folder")), "{now:?}");
+    fs::rename(&elsewhere, &late).unwrap();
+    let heard = |value: i32| move |_: &SourceHandle, taken: &[i32]| taken.ends_with(&[value; 2_000]);
+    take_until(&mut handle, heard(1_000));
+    let page = Page { limit: 5, offset: 0 };
+    let three = library.search("3", page).unwrap().iter().map(|track| track.id.clone()).collect();
+    let parts = Parts { tracks: three, when: When::Now, ..Parts::default() };
+    assert_eq!(library.enqueue("test", &parts).unwrap().0.entries.len(), 1);
+    take_until(&mut handle, heard(3_000));
+}
+
+#[test]
 fn a_file_that_is_added_plays_in_the_next_round() {
     let dir = tempfile::tempdir().unwrap();
     write_constant(&dir.path().join("1.wav"), 1_000, 20_000);

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::convert::Rng;
+use unisono_audio::convert::Rng;
 
 fn keys(numbers: impl IntoIterator<Item = i64>) -> Arc<Vec<Key>> {
     Arc::new(numbers.into_iter().map(Key::from_sql).collect())

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::*;
-use crate::convert::Rng;
+use unisono_audio::convert::Rng;
 
 fn kept(ids: &[u64]) -> Kept {
     let entry = |&id: &u64| Entry { id, path: path(id) };

@@ -67,7 +67,7 @@ proptest! {
     #[test]
     fn any_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..400), jpeg: bool) {
         let head: &[u8] = if jpeg { &[0xff, 0xd8, 0xff] } else { b"\x89PNG\r\n\x1a\n" };
-        let _ = crate::decode::contained(|| thumbnail(&[head, &bytes].concat(), 96));
+        let _ = unisono_audio::decode::contained(|| thumbnail(&[head, &bytes].concat(), 96));
     }
 
     #[test]
@@ -78,7 +78,7 @@ proptest! {
             let length = picture.len();
             picture[at % length] = value;
             picture.truncate(1 + end % length);
-            let _ = crate::decode::contained(|| thumbnail(picture, 96));
+            let _ = unisono_audio::decode::contained(|| thumbnail(picture, 96));
         }
     }
 }
