@@ -56,17 +56,40 @@ need_page() {
 }
 
 # What the interop tests need beside; said loudly where it can't be had. chrony is only unpacked: installed, it would take
-# the place of this machine's own time daemon.
+# the place of this machine's own time daemon. So is PipeWire 1.4, beside Debian 12's.
 need_interop() {
     need_packages "${INTEROP_PACKAGES[@]}" || echo "SKIPPED: interop tests of what is not installed" >&2
-    [ -x target/interop/usr/sbin/chronyd ] || command -v chronyd >/dev/null && return
-    local place
-    place=$(mktemp -d)
-    if ! (chmod 755 "$place" && cd "$place" && apt-get download -qq chrony >&2) ||
-        ! { mkdir -p target/interop && dpkg -x "$place"/chrony_*.deb target/interop; }; then
+    [ -x target/interop/usr/sbin/chronyd ] || command -v chronyd >/dev/null || unpack target/interop "" chrony ||
         echo "SKIPPED: the interop test of chrony: the package can't be had" >&2
+    [ -x target/interop/pipewire-1.4/usr/bin/pipewire ] ||
+        unpack target/interop/pipewire-1.4 bookworm-backports pipewire-bin libpipewire-0.3-{0,modules} libspa-0.2-modules ||
+        echo "SKIPPED: the interop tests of PipeWire 1.4: the packages can't be had" >&2
+}
+
+debian_site() { apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | head -n 1; }
+
+# Unpacks Debian packages without installing them: of a suite, or of those that apt knows.
+unpack() { # DIRECTORY SUITE PACKAGE...
+    local directory=$1 suite=$2 place options=()
+    shift 2
+    place=$(mktemp -d)
+    if [ -n "$suite" ]; then
+        mkdir -p "$place/lists/partial"
+        # From where this machine has Debian's other packages.
+        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(debian_site) $suite main" >"$place/sources.list"
+        options=(-o "Dir::Etc::sourcelist=$place/sources.list" -o Dir::Etc::sourceparts=/dev/null
+            -o "Dir::State::lists=$place/lists" -o "Dir::Cache=$place/cache")
     fi
+    local failed=0
+    {
+        chmod 755 "$place" && mkdir -p "$place/debs" "$place/root" &&
+            { [ -z "$suite" ] || apt-get "${options[@]}" update -qq; } &&
+            (cd "$place/debs" && apt-get "${options[@]}" download -qq "$@") &&
+            printf '%s\0' "$place"/debs/*.deb | xargs -0 -I DEB dpkg -x DEB "$place/root" &&
+            mkdir -p "$directory" && cp -a "$place/root/." "$directory"
+    } >&2 || failed=1
     rm -rf "$place"
+    return $failed
 }
 
 # The compilers and C libraries for another of Debian's architectures, and what runs its programs here.

@@ -165,12 +165,14 @@ fn make(
             let plan = library::Plan { stream: stream.id.clone(), root: path.clone(), manner, seed: seed() };
             (Box::new(library::Player::new(library, plan, format)?), library::Player::SIZES)
         }
-        SourceConfig::Pipe { path, format: written, group, mpd, mpd_password } => {
+        SourceConfig::Pipe { path, format: written, latency_ms, group, mpd, mpd_password } => {
             let mpd = mpd.as_ref().map(|address| mpd::Mpd::new(address, mpd_password.as_deref()));
-            (Box::new(pipe::Pipe::open(path, group.as_deref(), *written, format, mpd)?), pipe::Pipe::SIZES)
+            let latency = Duration::from_millis((*latency_ms).into());
+            let fifo = fifo::Fifo::open(path, group.as_deref())?;
+            (Box::new(pipe::Pipe::new(fifo, *written, format, latency, mpd)), pipe::Pipe::sizes(latency))
         }
         SourceConfig::Command { command, format: written } => {
-            (Box::new(command::Program::new(command, *written, format)), command::Program::SIZES)
+            (Box::new(command::Program::new(command, *written, format)), command::Program::sizes())
         }
         SourceConfig::Http { url } => (Box::new(http::Http::new(url, format)), http::Http::SIZES),
         SourceConfig::Capture { device, format: wanted, latency_ms } => {

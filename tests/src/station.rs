@@ -48,7 +48,8 @@ impl Station {
         let launch = Launch {
             name: "station",
             program: &house::binaries()?.join("unisono-sender"),
-            arguments: vec!["--config".into(), dir.join("station.toml").display().to_string()],
+            // As a service does.
+            arguments: vec!["--wait".into(), "--config".into(), dir.join("station.toml").display().to_string()],
             environment,
             namespace: None,
             priority: None,

@@ -122,13 +122,14 @@ fn parity_mends_where_asking_takes_too_long() {
         let Some(playing) = Playing::impaired(1) else { return };
         let mut stream = playing.stream();
         stream.source += "\nfec = { columns = 2, rows = 4 }";
+        let mut sender = playing.house.start_sender(&stream).unwrap();
+        let mut one = receiver(&playing, 1);
+        wait_for_all(&playing, &[&sender, &one], 0);
+        // Not from the start: a way that long is doubted for half a minute.
         let far = Impairment { delay_ms: 80.0, ..Impairment::default() };
         let switch = playing.house.network().unwrap().switch().unwrap();
         switch.to_host(1, far);
         switch.from_host(1, far);
-        let mut sender = playing.house.start_sender(&stream).unwrap();
-        let mut one = receiver(&playing, 1);
-        wait_for_all(&playing, &[&sender, &one], 0);
         truth::pause(Duration::from_secs(2));
         let before = health(&one).unwrap();
         switch.to_host(1, Impairment { loss: Loss::Random(0.02), ..far });

@@ -43,6 +43,8 @@ pub enum SourceConfig {
         path: PathBuf,
         /// What is written into it; the stream's format when it is not given.
         format: Format,
+        /// Sound that waits between the pipe and the stream when it begins, in milliseconds; the first packet takes 5 of them.
+        latency_ms: u32,
         /// The group that may write into it; nothing means that of the sender.
         group: Option<String>,
         /// The MPD that writes into it, to be shown and driven: `HOST:PORT` or the path of its socket.
@@ -154,6 +156,9 @@ const MOST_ARGUMENTS: usize = 256;
 const MOST_MIXED: usize = 16;
 
 impl SourceConfig {
+    /// What a pipe's `latency_ms` is unless it is given: enough for writers that are woken late.
+    pub const PIPE_LATENCY_MS: u32 = 60;
+
     /// The library source on `path`, everything else as by default.
     pub fn library(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
@@ -162,7 +167,8 @@ impl SourceConfig {
 
     /// The pipe source on `path`, into which `format` is written, everything else as by default.
     pub fn pipe(path: impl Into<PathBuf>, format: Format) -> Self {
-        SourceConfig::Pipe { path: path.into(), format, group: None, mpd: None, mpd_password: None }
+        let (path, latency_ms) = (path.into(), Self::PIPE_LATENCY_MS);
+        SourceConfig::Pipe { path, format, latency_ms, group: None, mpd: None, mpd_password: None }
     }
 
     /// Its `type`, as written.
@@ -236,11 +242,12 @@ pub(super) fn read(section: &mut Section<'_>, stream: Format) -> Option<SourceCo
 
 fn read_pipe(section: &mut Section<'_>, stream: Format) -> Option<SourceConfig> {
     let format = section.get("format", parsed).unwrap_or(stream);
+    let latency_ms = section.get("latency_ms", integer(6..=500)).unwrap_or(SourceConfig::PIPE_LATENCY_MS);
     let group = section.get("group", label(32));
     let mpd = section.get("mpd", mpd_address);
     let mpd_password = section.get("mpd_password", label(256));
     let path = section.require("path", "the FIFO to read", path)?;
-    Some(SourceConfig::Pipe { path, format, group, mpd, mpd_password })
+    Some(SourceConfig::Pipe { path, format, latency_ms, group, mpd, mpd_password })
 }
 
 fn read_rtp(section: &mut Section<'_>, stream: Format) -> Option<SourceConfig> {

@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use unisono_common::config::sender::SourceConfig;
 use unisono_common::format::Format;
 use unisono_host::clock;
 
 use super::Source;
 use super::backoff::Backoff;
 use super::fifo::{Got, backlog, read_within, set_nonblocking};
-use super::pipe::{LEVEL, PIECE, frames};
+use super::pipe::{LEVEL, PIECE, Pipe, frames};
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::raw_feed::RawFeed;
 use super::status::State;
@@ -29,6 +30,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// The longest line that the log takes from a program, in bytes, and how many a second.
 const LONGEST_LINE: usize = 400;
 const MOST_LINES: u32 = 20;
+
+/// Sound kept between the program and the stream.
+const LATENCY: Duration = Duration::from_millis(SourceConfig::PIPE_LATENCY_MS as u64);
 
 /// A program and the way from it to the queue.
 pub(super) struct Program {
@@ -43,11 +47,14 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) const SIZES: Sizes = super::pipe::Pipe::SIZES;
+    /// Those of a pipe whose latency is not given.
+    pub(super) fn sizes() -> Sizes {
+        Pipe::sizes(LATENCY)
+    }
 
     /// Runs `command`, which writes PCM of format `written`.
     pub(super) fn new(command: &[String], written: Format, stream: Format) -> Self {
-        let feed = RawFeed::new(written, stream);
+        let feed = RawFeed::new(written, stream, LATENCY);
         let buffer = vec![0; feed.piece(PIECE)];
         let level = frames(LEVEL, stream.rate);
         Self { command: command.to_vec(), name: name(command), feed, level, buffer, backoff: Backoff::default() }

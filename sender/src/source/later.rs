@@ -44,7 +44,8 @@ impl Later {
     pub(super) fn sizes(&self) -> Sizes {
         match self.stream.source {
             SourceConfig::Library { .. } => library::Player::SIZES,
-            _ => Pipe::SIZES,
+            SourceConfig::Pipe { latency_ms, .. } => Pipe::sizes(Duration::from_millis(latency_ms.into())),
+            _ => Pipe::sizes(Duration::from_millis(SourceConfig::PIPE_LATENCY_MS.into())),
         }
     }
 

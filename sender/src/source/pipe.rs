@@ -2,22 +2,21 @@
 //!
 //! Reads only as much as keeps about [`LEVEL`] queued; the rest stays in the kernel's pipe and holds a fast writer back.
 //! A writer may leave in the middle of a frame, fall silent, burst or come back: the stream goes on with silence and
-//! then with what the writer sends, after a short [prebuffer](Pipe::SIZES). One that writes by a clock of its own is
+//! then with what the writer sends, after a short [prebuffer](Pipe::sizes). One that writes by a clock of its own is
 //! [followed](super::drift).
 
-use std::path::Path;
 use std::time::Duration;
 
 use unisono_common::format::Format;
 use unisono_host::clock;
 
+use super::Source;
 use super::fifo::{Fifo, Got};
 use super::mpd::Mpd;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::raw_feed::RawFeed;
 use super::status::State;
 use super::told::{Say, Told};
-use super::{Source, SourceError};
 
 /// Audio kept queued: enough for a writer that is 100 ms ahead, as MPD's are, to find all of it taken.
 pub(super) const LEVEL: Duration = Duration::from_millis(150);
@@ -47,30 +46,25 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) const SIZES: Sizes =
-        Sizes { capacity: Duration::from_millis(400), prebuffer: Duration::from_millis(60) };
+    /// A queue that sounds once `latency` is in it: what a writer that writes in step leaves there for good.
+    pub(super) fn sizes(latency: Duration) -> Sizes {
+        Sizes { capacity: Duration::from_millis(400).max(latency * 2), prebuffer: latency }
+    }
 
-    /// Opens the FIFO at `path`, into which PCM of format `written` is written, by members of `group`.
-    pub(super) fn open(
-        path: &Path,
-        group: Option<&str>,
-        written: Format,
-        stream: Format,
-        mpd: Option<Mpd>,
-    ) -> Result<Self, SourceError> {
-        let fifo = Fifo::open(path, group)?;
-        let feed = RawFeed::new(written, stream);
+    /// Reads `fifo`, into which PCM of format `written` is written, and keeps about `latency` of it.
+    pub(super) fn new(fifo: Fifo, written: Format, stream: Format, latency: Duration, mpd: Option<Mpd>) -> Self {
+        let feed = RawFeed::new(written, stream, latency);
         let buffer = vec![0; feed.piece(PIECE)];
-        Ok(Self {
+        Self {
             fifo,
             feed,
-            level: frames(LEVEL, stream.rate),
+            level: frames(LEVEL.max(latency), stream.rate),
             buffer,
             connected: false,
             told: Told::default(),
             looked: Duration::ZERO,
             mpd,
-        })
+        }
     }
 
     /// One look at the pipe.

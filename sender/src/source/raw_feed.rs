@@ -21,11 +21,13 @@ pub(super) struct RawFeed {
 }
 
 impl RawFeed {
-    /// From bytes of format `written` to `stream`.
-    pub(super) fn new(written: Format, stream: Format) -> Self {
+    /// From bytes of format `written` to `stream`, of which about `latency` is queued.
+    pub(super) fn new(written: Format, stream: Format, latency: Duration) -> Self {
         let layout = Layout::of_count(written.channels.into());
         let shape = Shape { rate: written.rate, layout, bits: Some(written.depth.bits()) };
-        let drift = Drift::of_writer(stream.rate, f64::from(stream.rate) * BAND_S);
+        // Less than half of what there is, so that a writer that is a little slow is followed before its queue is empty.
+        let band_s = BAND_S.min(latency.as_secs_f64() * 0.42);
+        let drift = Drift::of_writer(stream.rate, f64::from(stream.rate) * band_s);
         let feed = Feed::new(shape, stream, drift, frames(LEVEL, stream.rate) / 4);
         Self { raw: RawPcm::new(written), feed, rate: written.rate, samples: Vec::new() }
     }

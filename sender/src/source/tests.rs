@@ -167,7 +167,8 @@ fn a_pipe_belongs_to_the_group_that_is_named() {
     let name = groups.lines().find(numbered).and_then(|line| line.split(':').next()).unwrap();
     let opened = |path: &Path, group: &str| {
         let (path, group, format) = (path.to_owned(), Some(group.to_owned()), "48000:16:2".parse().unwrap());
-        let source = SourceConfig::Pipe { path, format, group, mpd: None, mpd_password: None };
+        let latency_ms = SourceConfig::PIPE_LATENCY_MS;
+        let source = SourceConfig::Pipe { path, format, latency_ms, group, mpd: None, mpd_password: None };
         spawn(&stream("48000:16:2", source))
     };
     let path = dir.path().join("in.fifo");

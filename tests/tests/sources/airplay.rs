@@ -41,10 +41,10 @@ fn an_airplay_sender_is_heard_through_shairport_sync() {
     );
     let mut station = Station::start_in(dir.path(), &streams, environment).unwrap();
     let tap = Tap::open(station.group("airplay")).unwrap();
-    let rtsp = truth::wait_for(PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
-    let Some(rtsp) = rtsp else { panic!("shairport-sync does not listen:\n{}", station.process.log()) };
+    let listens = truth::wait_for(PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
+    assert!(listens.is_some(), "shairport-sync does not listen:\n{}", station.process.log());
     let began = clock::now();
-    let sender = std::thread::spawn(move || send_tone(Rtsp { stream: rtsp, asked: 0 }));
+    let sender = std::thread::spawn(move || send_tone(port));
     let heard = truth::wait_for(PATIENCE, || tap.sound_after(began, 1_000));
     let Some(heard) = heard else { panic!("silent:\n{}", station.process.log()) };
     println!("command: an AirPlay sender is heard {:.0} ms after it connects to shairport-sync", ms(began, heard));
@@ -98,7 +98,7 @@ fn avahi(dir: &Path) -> Option<(Environment, Vec<Process>)> {
 }
 
 /// Sends a tone at the pace of time, from the first word to the goodbye.
-fn send_tone(mut rtsp: Rtsp) {
+fn send_tone(rtsp_port: u16) {
     let socket = || UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
     let (control, timing, audio) = (socket(), socket(), socket());
@@ -107,19 +107,11 @@ fn send_tone(mut rtsp: Rtsp) {
     let stopped = stop.clone();
     let clock = std::thread::spawn(move || tell_time(&timing, &stopped));
 
-    let description = "v=0\r\no=test 1 0 IN IP4 127.0.0.1\r\ns=Test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                       m=audio 0 RTP/AVP 96\r\na=rtpmap:96 L16/44100/2\r\n";
-    rtsp.ask("ANNOUNCE", "", Some(("application/sdp", description)));
-    let transport = format!("Transport: RTP/AVP/UDP;unicast;interleaved=0-1;mode=record;{ports}\r\n");
-    let answer = rtsp.ask("SETUP", &transport, None);
-    let theirs = |name: &str| -> u16 {
-        let rest = answer.split_once(&format!("{name}=")).unwrap().1;
-        rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
-    };
-    control.connect(("127.0.0.1", theirs("control_port"))).unwrap();
-    audio.connect(("127.0.0.1", theirs("server_port"))).unwrap();
-    rtsp.ask("RECORD", "Range: npt=0-\r\nRTP-Info: seq=0;rtptime=0\r\n", None);
-    rtsp.ask("SET_PARAMETER", "", Some(("text/parameters", "volume: 0.000000\r\n")));
+    // One that is asked while it starts may end by a segmentation fault; it is started again.
+    let agreed = truth::wait_for(PATIENCE, || agree(rtsp_port, &ports));
+    let (mut rtsp, control_port, audio_port) = agreed.unwrap();
+    control.connect(("127.0.0.1", control_port)).unwrap();
+    audio.connect(("127.0.0.1", audio_port)).unwrap();
 
     let (signal, begun_ns) = (sine(RATE as u32, 500, 0.5), truth::now_ns());
     for number in 0..SECONDS * RATE / PACKET {
@@ -132,9 +124,26 @@ fn send_tone(mut rtsp: Rtsp) {
         let wait_ns = begun_ns + (frame + PACKET) * 1_000_000_000 / RATE - truth::now_ns();
         std::thread::sleep(Duration::from_nanos(wait_ns.max(0) as u64));
     }
-    rtsp.ask("TEARDOWN", "", None);
+    assert!(rtsp.ask("TEARDOWN", "", None).is_some(), "it hangs up");
     stop.store(true, Ordering::Relaxed);
     clock.join().unwrap();
+}
+
+/// Comes to terms with it; its ports for control and audio.
+fn agree(port: u16, ports: &str) -> Option<(Rtsp, u16, u16)> {
+    let mut rtsp = Rtsp { stream: TcpStream::connect(("127.0.0.1", port)).ok()?, asked: 0 };
+    let description = "v=0\r\no=test 1 0 IN IP4 127.0.0.1\r\ns=Test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                       m=audio 0 RTP/AVP 96\r\na=rtpmap:96 L16/44100/2\r\n";
+    rtsp.ask("ANNOUNCE", "", Some(("application/sdp", description)))?;
+    let transport = format!("Transport: RTP/AVP/UDP;unicast;interleaved=0-1;mode=record;{ports}\r\n");
+    let answer = rtsp.ask("SETUP", &transport, None)?;
+    let theirs = |name: &str| -> u16 {
+        let rest = answer.split_once(&format!("{name}=")).unwrap().1;
+        rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+    };
+    rtsp.ask("RECORD", "Range: npt=0-\r\nRTP-Info: seq=0;rtptime=0\r\n", None)?;
+    rtsp.ask("SET_PARAMETER", "", Some(("text/parameters", "volume: 0.000000\r\n")))?;
+    Some((rtsp, theirs("control_port"), theirs("server_port")))
 }
 
 /// Frame `frame` is to be heard [`LATENCY`] from now.
@@ -183,23 +192,22 @@ struct Rtsp {
 }
 
 impl Rtsp {
-    /// Asks for something; the answer, which is that it is done.
-    fn ask(&mut self, method: &str, headers: &str, body: Option<(&str, &str)>) -> String {
+    /// Asks for something; the answer, which is that it is done. `None`: it has hung up.
+    fn ask(&mut self, method: &str, headers: &str, body: Option<(&str, &str)>) -> Option<String> {
         self.asked += 1;
         let body = body.map_or_else(String::new, |(kind, body)| {
             format!("Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
         });
         let end = if body.is_empty() { "\r\n" } else { "" };
         let asked = self.asked;
-        write!(self.stream, "{method} rtsp://127.0.0.1/1 RTSP/1.0\r\nCSeq: {asked}\r\n{headers}{body}{end}").unwrap();
+        write!(self.stream, "{method} rtsp://127.0.0.1/1 RTSP/1.0\r\nCSeq: {asked}\r\n{headers}{body}{end}").ok()?;
         let (mut answer, mut piece) = (Vec::new(), [0; 1_024]);
         while !answer.windows(4).any(|four| four == b"\r\n\r\n") {
-            let length = self.stream.read(&mut piece).unwrap();
-            assert!(length > 0, "{method}: it hangs up");
+            let length = self.stream.read(&mut piece).ok().filter(|length| *length > 0)?;
             answer.extend_from_slice(&piece[..length]);
         }
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.starts_with("RTSP/1.0 200"), "{method}: {answer}");
-        answer
+        Some(answer)
     }
 }

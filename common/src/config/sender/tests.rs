@@ -73,6 +73,7 @@ fn every_key_is_read() {
     let pipe = SourceConfig::Pipe {
         path: "/run/mpd.fifo".into(),
         format,
+        latency_ms: SourceConfig::PIPE_LATENCY_MS,
         group: Some("audio".into()),
         mpd: Some("localhost:6600".into()),
         mpd_password: Some("secret".into()),
@@ -84,9 +85,10 @@ fn every_key_is_read() {
 
 #[test]
 fn a_pipe_without_a_format_takes_the_streams() {
-    let config = parse("[[streams]]\nformat = '96000:24:2'\nsource = { type = 'pipe', path = '/p' }").unwrap();
-    let SourceConfig::Pipe { format, .. } = config.streams[0].source else { panic!("a pipe") };
-    assert_eq!(format, config.streams[0].format);
+    let config =
+        parse("[[streams]]\nformat = '96000:24:2'\nsource = { type = 'pipe', path = '/p', latency_ms = 7 }").unwrap();
+    let SourceConfig::Pipe { format, latency_ms, .. } = config.streams[0].source else { panic!("a pipe") };
+    assert_eq!((format, latency_ms), (config.streams[0].format, 7));
 }
 
 #[test]

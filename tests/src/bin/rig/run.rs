@@ -188,7 +188,11 @@ impl Bench {
         let mut programs = vec![];
         match system {
             System::Unisono => {
-                let source = format!("{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\" }}");
+                // What waits in the pipe would be most of a short delay.
+                let latency_ms = if self.delay_ms < 60 { 7 } else { 60 };
+                let source = format!(
+                    "{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\", latency_ms = {latency_ms} }}"
+                );
                 let stream = Stream { format: "48000:16:2", source, playout_delay_ms: self.delay_ms };
                 programs.push(house.start_sender(&stream)?);
             }
