@@ -8,7 +8,6 @@ mod backoff;
 mod capture;
 mod clip;
 mod command;
-mod demo;
 mod drift;
 mod feed;
 mod fifo;
@@ -23,7 +22,6 @@ mod raw_feed;
 mod rtp;
 mod status;
 mod told;
-mod tone;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +38,7 @@ pub(crate) use queue::{Interrupt, QueueWriter, Sizes};
 pub use status::{Artwork, Counters, NowPlaying, Snapshot, SourceStatus, State, Track};
 use unisono_audio::convert::Converter;
 use unisono_audio::decode::contained;
+use unisono_audio::generate::{Demo, Tone};
 
 /// Why a source cannot be started; what would be right is said too.
 #[derive(Debug, thiserror::Error)]
@@ -183,11 +182,11 @@ fn make(
             (Box::new(rtp::Rtp::new(from, *latency_ms, interface, format)), rtp::Rtp::sizes(*latency_ms))
         }
         SourceConfig::Demo => {
-            let demo = demo::Demo::new(format.rate);
+            let demo = Demo::new(format.rate);
             (Box::new(generate::Generated::new(demo, format, converter(format))), generate::SIZES)
         }
         SourceConfig::Tone { signal, frequency, level_db } => {
-            let tone = tone::Tone::new(*signal, *frequency, *level_db, format.rate);
+            let tone = Tone::new(*signal, *frequency, *level_db, format.rate);
             (Box::new(generate::Generated::new(tone, format, converter(format))), generate::SIZES)
         }
         SourceConfig::Mix { .. } => (Box::new(Nothing), generate::SIZES),

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-#[path = "sources/airplay.rs"]
-mod airplay;
 #[path = "sources/beside.rs"]
 mod beside;
 mod common;

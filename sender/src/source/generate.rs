@@ -8,15 +8,10 @@ use super::Source;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::{State, Track};
 use unisono_audio::convert::{Converter, Layout, Samples, Shape};
+use unisono_audio::generate::{Generator, Piece};
 
 /// Computing is never late for long.
 pub(super) const SIZES: Sizes = Sizes { capacity: Duration::from_millis(500), prebuffer: Duration::from_millis(50) };
-
-/// Audio that is a function of its frame number. (P)
-pub(super) trait Generator: Send + 'static {
-    /// The next stereo frames, left and right in turn, in `block`; a piece of music also says when it begins.
-    fn fill(&mut self, block: &mut [f32]) -> Option<Track>;
-}
 
 /// A generator and the way from it to the queue.
 pub(super) struct Generated<G> {
@@ -32,7 +27,8 @@ impl<G: Generator> Generated<G> {
     }
 
     fn block(&mut self, block: &mut [f32], frames: &mut Vec<i32>, writer: &mut QueueWriter) -> Result<(), Interrupt> {
-        if let Some(track) = self.generator.fill(block) {
+        if let Some(Piece { title, duration }) = self.generator.fill(block) {
+            let track = Track { title: Some(title), duration, ..Track::default() };
             writer.begin_track(Some(track), Duration::ZERO);
         }
         frames.clear();

@@ -46,7 +46,7 @@ fn another_folder_at_the_same_path_is_seen() {
     assert_eq!(places.changed(), Vec::<PathBuf>::new(), "nothing is still nothing");
     fs::create_dir(&other).unwrap();
     fs::create_dir(&path).unwrap();
-    assert_eq!(places.changed(), [path.clone()]);
+    assert_eq!(places.changed(), std::slice::from_ref(&path));
     places.note(&path);
     fs::write(path.join("song.flac"), "la").unwrap();
     assert_eq!(places.changed(), Vec::<PathBuf>::new(), "what is in it is inotify's");

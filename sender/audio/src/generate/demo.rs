@@ -7,9 +7,8 @@ use std::collections::VecDeque;
 use std::f32::consts::{FRAC_PI_2, TAU};
 use std::time::Duration;
 
-use super::generate::Generator;
-use super::status::Track;
-use unisono_audio::convert::Rng;
+use super::{Generator, Piece};
+use crate::convert::Rng;
 
 /// Beats a minute.
 const TEMPO: f32 = 96.0;
@@ -35,7 +34,7 @@ const SCALE: [u8; 10] = [62, 65, 67, 69, 72, 74, 77, 79, 81, 84];
 
 /// The piece, at one rate.
 #[derive(Debug)]
-pub(super) struct Demo {
+pub struct Demo {
     rate: f32,
     score: Vec<Note>,
     /// Next note of the score, and the frame of the round that is next.
@@ -94,7 +93,8 @@ struct Partial {
 }
 
 impl Demo {
-    pub(super) fn new(rate: u32) -> Self {
+    /// The piece from its beginning, for frames of `rate`.
+    pub fn new(rate: u32) -> Self {
         let rate = rate as f32;
         // The echo comes after three quarters of a beat.
         let echo = vec![[0.0; 2]; (rate * 60.0 / TEMPO * 0.75) as usize].into();
@@ -126,7 +126,7 @@ impl Demo {
 }
 
 impl Generator for Demo {
-    fn fill(&mut self, block: &mut [f32]) -> Option<Track> {
+    fn fill(&mut self, block: &mut [f32]) -> Option<Piece> {
         let mut begun = false;
         for frame in block.chunks_exact_mut(2) {
             begun |= self.frame == 0;
@@ -138,7 +138,7 @@ impl Generator for Demo {
             }
         }
         self.sounding.retain(|voice| voice.frames_left > 0);
-        begun.then(|| Track { title: Some("Unisono demo".to_owned()), duration: Some(LENGTH), ..Track::default() })
+        begun.then(|| Piece { title: "Unisono demo".to_owned(), duration: Some(LENGTH) })
     }
 }
 

@@ -26,7 +26,7 @@ fn the_piece_is_the_same_every_time_and_says_when_it_begins() {
     assert!(render(8_000, 3) == render(8_000, 3));
     let mut demo = Demo::new(8_000);
     let begins: Vec<usize> = (0..1_300)
-        .filter(|_| demo.fill(&mut [0.0; 1_600]).is_some_and(|t| t.title.as_deref() == Some("Unisono demo")))
+        .filter(|_| demo.fill(&mut [0.0; 1_600]).is_some_and(|piece| piece.title == "Unisono demo"))
         .collect();
     assert_eq!(begins, [0, 600, 1_200]);
 }

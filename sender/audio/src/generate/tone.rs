@@ -5,9 +5,8 @@ use std::f64::consts::TAU;
 
 use unisono_common::config::sender::Signal;
 
-use super::generate::Generator;
-use super::status::Track;
-use unisono_audio::convert::Rng;
+use super::{Generator, Piece};
+use crate::convert::Rng;
 
 /// From where to where a sweep goes, and how long it takes.
 const SWEEP_HZ: (f64, f64) = (20.0, 20_000.0);
@@ -20,7 +19,7 @@ const CLICK_S: f64 = 0.000_5;
 
 /// A signal without end, whose phase never jumps.
 #[derive(Debug)]
-pub(super) struct Tone {
+pub struct Tone {
     signal: Signal,
     frequency: f64,
     level_db: f64,
@@ -35,7 +34,7 @@ pub(super) struct Tone {
 
 impl Tone {
     /// `frequency` in Hz, peak at `level_db` below full scale, for frames of `rate`.
-    pub(super) fn new(signal: Signal, frequency: f64, level_db: f64, rate: u32) -> Self {
+    pub fn new(signal: Signal, frequency: f64, level_db: f64, rate: u32) -> Self {
         // A frequency that the rate cannot carry would come out as another one.
         let frequency = frequency.min(f64::from(rate) * 0.45);
         let amplitude = 10f64.powf(level_db.min(0.0) / 20.0);
@@ -92,12 +91,12 @@ impl Tone {
 }
 
 impl Generator for Tone {
-    fn fill(&mut self, block: &mut [f32]) -> Option<Track> {
+    fn fill(&mut self, block: &mut [f32]) -> Option<Piece> {
         for out in block.chunks_exact_mut(2) {
             let [left, right] = self.next();
             (out[0], out[1]) = ((left * self.amplitude) as f32, (right * self.amplitude) as f32);
         }
-        (!std::mem::replace(&mut self.begun, true)).then(|| Track { title: Some(self.title()), ..Track::default() })
+        (!std::mem::replace(&mut self.begun, true)).then(|| Piece { title: self.title(), duration: None })
     }
 }
 
