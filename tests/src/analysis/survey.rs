@@ -98,13 +98,26 @@ pub fn survey(signal: &Signal, records: &[Record]) -> Survey {
     let begin_ns = starts.iter().filter_map(|s| s.first_sound_ns).min().unwrap_or(0);
     let end_ns = records.iter().flat_map(|r| &r.segments).map(|s| s.end_ns()).max().unwrap_or(0);
     let count = ((end_ns - begin_ns) as f64 / 1e9 / WINDOW_S) as usize;
-    let rooms = std::thread::scope(|scope| {
+    let mut rooms: Vec<Vec<Option<Fix>>> = std::thread::scope(|scope| {
         let walk = |record| scope.spawn(move || walk(signal, record, begin_ns, count));
         let threads: Vec<_> = records.iter().map(walk).collect();
         threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
+    count_periods_alike(&mut rooms, signal.samples.len() as f64);
     let times = (0..count).map(|i| (i as f64 + 0.5) * WINDOW_S).collect();
     Survey { rate, start_ns: begin_ns + (WINDOW_S * 0.5e9) as i64, times, rooms, starts }
+}
+
+/// The signal repeats, so a position is known but for whole periods, and two rooms that are first heard half a period on may
+/// be counted from different ends of it: they are no more than half a period apart where both are first heard.
+fn count_periods_alike(rooms: &mut [Vec<Option<Fix>>], period: f64) {
+    let Some((first, others)) = rooms.split_first_mut() else { return };
+    for room in others {
+        let apart =
+            first.iter().zip(&*room).find_map(|(one, other)| Some(other.as_ref()?.position - one.as_ref()?.position));
+        let periods = apart.map_or(0.0, |apart| (apart / period).round());
+        room.iter_mut().flatten().for_each(|fix| fix.position -= periods * period);
+    }
 }
 
 fn starts(record: &Record) -> Starts {

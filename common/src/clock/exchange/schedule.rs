@@ -21,8 +21,8 @@ impl Schedule {
         [(500 * MS, 20 * MS), (2_000 * MS, 50 * MS), (10_000 * MS, 125 * MS), (i64::MAX, 250 * MS)];
 
     /// Standard deviation of what is known, in nanoseconds, from which on requests come every
-    /// [`Self::DOUBTFUL_NS`]: no network of a quiet house gets there.
-    const DOUBT_NS: f64 = 40_000.0;
+    /// [`Self::DOUBTFUL_NS`]: a wire never gets there.
+    const DOUBT_NS: f64 = 10_000.0;
     const DOUBTFUL_NS: i64 = 50 * MS;
 
     /// A schedule whose variation follows from `seed`.

@@ -31,12 +31,16 @@ pub(super) struct Delays {
     shortest_ns: i64,
     /// A quarter of them are not longer than the shortest and this.
     usual_excess_ns: f64,
+    /// [`GOOD`] of them are not longer than the shortest and this.
+    good_excess_ns: f64,
     count: f64,
 }
 
 /// How long samples are kept, and how many at most: a minute of them even where the schedule asks often.
 const SPAN_NS: i64 = 60_000_000_000;
 const MOST: usize = 1_300;
+/// So many round trips that were hardly held up say more of how long that is than all the others, where there are many.
+const GOOD: usize = 8;
 
 impl Window {
     pub(super) fn new(at: LocalTime) -> Self {
@@ -78,7 +82,13 @@ impl Window {
         let quarter = self.scratch.len() / 4;
         let (shorter, &mut quartile_ns, _) = self.scratch.select_nth_unstable(quarter);
         let shortest_ns = shorter.iter().copied().min().unwrap_or(quartile_ns);
-        Delays { shortest_ns, usual_excess_ns: (quartile_ns - shortest_ns) as f64, count: self.scratch.len() as f64 }
+        let good_ns = if shorter.len() > GOOD { *shorter.select_nth_unstable(GOOD).1 } else { quartile_ns };
+        Delays {
+            shortest_ns,
+            usual_excess_ns: (quartile_ns - shortest_ns) as f64,
+            good_excess_ns: (good_ns - shortest_ns) as f64,
+            count: self.scratch.len() as f64,
+        }
     }
 }
 
@@ -94,10 +104,8 @@ impl Delays {
     fn variance(&self, sample: &Held) -> f64 {
         let excess_ns = (sample.delay_ns - self.shortest_ns) as f64;
         let few_ns = self.shortest_ns as f64 / self.count;
-        sample.stamp_sigma_ns.powi(2)
-            + (USUAL * self.usual_excess_ns).powi(2)
-            + (EXCESS * excess_ns).powi(2)
-            + (FEW * few_ns).powi(2)
+        let usual_ns = (USUAL * self.usual_excess_ns).min(FEW_GOOD * self.good_excess_ns);
+        sample.stamp_sigma_ns.powi(2) + usual_ns.powi(2) + (EXCESS * excess_ns).powi(2) + (FEW * few_ns).powi(2)
     }
 
     /// Standard deviation of what all samples may have in common, in nanoseconds, at an age of what is known.
@@ -113,5 +121,6 @@ impl Delays {
 // Standard deviation of the offset per nanosecond of each. The excess alone, split at random between the two ways,
 // would give 0.29; the rest covers tails and neighbours that are late together.
 const USUAL: f64 = 0.1;
+const FEW_GOOD: f64 = 0.35;
 const EXCESS: f64 = 0.7;
 const FEW: f64 = 0.2;

@@ -65,3 +65,12 @@ fn no_room_no_figures() {
     let verdict = survey(&signal, &[silent]).verdict(0.0);
     assert_eq!((verdict.windows, verdict.rooms[0].first_sound_s), (0, None));
 }
+
+#[test]
+fn rooms_first_heard_on_either_side_of_half_a_period_are_together() {
+    // Half of 1 << 18 frames are 2.73 s.
+    let signal = noise(48_000, 1 << 18, 7);
+    let rooms = [room(&signal, 2_300_000_000, 0.0, 0.0, 3.0), room(&signal, 2_900_000_000, 0.0, 5.0, 3.0)];
+    let Quantiles { median, max, .. } = survey(&signal, &rooms).verdict(0.5).spread_us;
+    assert!((median - 5.0).abs() < 0.05 && max < 5.2, "{median} {max}");
+}
