@@ -117,7 +117,9 @@ fn ask(hub: &str, token: u64) -> io::Result<u16> {
     let address = hub.to_socket_addrs()?.next().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
     stream.set_read_timeout(Some(WITHIN))?;
-    write!(stream, "GET {PATH}?token={token:016x} HTTP/1.1\r\nHost: {hub}\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET {PATH}?token={token:016x} HTTP/1.1\r\nHost: {hub}\r\nConnection: close\r\n\r\n");
+    // In one piece: who answers without reading on would break it off otherwise.
+    stream.write_all(request.as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream.take(MAX_LINE)).read_line(&mut line)?;
     status(&line).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
