@@ -105,7 +105,9 @@ impl Delays {
         let excess_ns = (sample.delay_ns - self.shortest_ns) as f64;
         let few_ns = self.shortest_ns as f64 / self.count;
         let usual_ns = (USUAL * self.usual_excess_ns).min(FEW_GOOD * self.good_excess_ns);
-        sample.stamp_sigma_ns.powi(2) + usual_ns.powi(2) + (EXCESS * excess_ns).powi(2) + (FEW * few_ns).powi(2)
+        // Where all wait long, many bad samples would outweigh the few good ones, and all of them err the same way.
+        let long = 1.0 + (excess_ns / (LONG_NS + LONG * self.good_excess_ns)).powi(2);
+        sample.stamp_sigma_ns.powi(2) + usual_ns.powi(2) + (EXCESS * excess_ns).powi(2) * long + (FEW * few_ns).powi(2)
     }
 
     /// Standard deviation of what all samples may have in common, in nanoseconds, at an age of what is known.
@@ -124,3 +126,6 @@ const USUAL: f64 = 0.1;
 const FEW_GOOD: f64 = 0.35;
 const EXCESS: f64 = 0.7;
 const FEW: f64 = 0.2;
+const LONG: f64 = 0.5;
+/// An excess that is long wherever it is met, in nanoseconds.
+const LONG_NS: f64 = 200_000.0;
