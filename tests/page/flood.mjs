@@ -9,6 +9,7 @@ import { test } from 'node:test';
 
 import { until } from './house.mjs';
 import { tail } from './sound.mjs';
+import { stalls } from './stalls.mjs';
 import { ALPHA, sounds, tonesHouse } from './tones.mjs';
 
 const IDLE = 10_000;
@@ -131,6 +132,7 @@ test('10 000 idle connections, slow heads and bodies, garbage and giant names ar
   const strangers = [];
   let visitor;
   let stop = () => {};
+  const stoodStill = stalls();
   try {
     await sounds(house, 'Kitchen', ALPHA);
     visitor = await Visitor.at(house);
@@ -185,16 +187,19 @@ test('10 000 idle connections, slow heads and bodies, garbage and giant names ar
     stop();
     await visitor.isServed();
     const seconds = (Date.now() - begun) / 1000;
+    const still = await stoodStill();
     const { silent, heard } = holes(house, 'Kitchen', seconds - 1);
-    console.log(`flood: ${heard.toFixed(0)} s of music meanwhile, ${silent} silent blocks of 10 ms`);
+    console.log(`flood: ${heard.toFixed(0)} s of music meanwhile, ${silent} silent blocks of 10 ms; the machine itself stood still for ${still.toFixed(0)} ms`);
     assert.ok(heard > 5);
-    // All of this runs on the processors that also play: one block in a hundred may be the machine's, a hole is ours.
-    assert.ok(silent <= heard, `${silent} of ${Math.round(heard * 100)} blocks are silent`);
+    // All of this runs on the processors that also play: one block in a hundred, and what the machine stood still for and
+    // had to catch up with, may be the machine's; a hole is ours.
+    assert.ok(silent <= heard + (2 * still) / 10, `${silent} of ${Math.round(heard * 100)} blocks are silent`);
     assert.doesNotMatch(house.log('sender'), /panicked/);
   } finally {
     stop();
     visitor?.leave();
     strangers.forEach((socket) => socket.destroy());
+    await stoodStill();
     await house.stop();
   }
 });
