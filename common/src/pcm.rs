@@ -1,8 +1,8 @@
 //! PCM bytes to samples and back, exactly.
 //!
 //! A sample is an `i32` that holds the value at its own depth (16 bits: -32768..=32767), not shifted to the top.
-//! On the wire samples are big-endian (L16, RFC 3551 section 4.5.11; L24, RFC 3190 section 4); in raw pipes they are
-//! little-endian (ALSA's S16_LE, S24_3LE, S32_LE). Bytes are read one by one: an RTP payload is aligned to nothing.
+//! On the wire samples are big-endian (L16, RFC 3551 section 4.5.11; L24, RFC 3190 section 4); in files they are
+//! little-endian (ALSA's S16_LE, S24_3LE). Bytes are read one by one: an RTP payload is aligned to nothing.
 
 use crate::format::Depth;
 
@@ -16,7 +16,6 @@ pub fn encode_be(depth: Depth, samples: &[i32], out: &mut [u8]) -> usize {
             let [_, a, b, c] = sample.to_be_bytes();
             [a, b, c]
         }),
-        Depth::S32 => encode(samples, out, i32::to_be_bytes),
     }
 }
 
@@ -28,7 +27,6 @@ pub fn encode_le(depth: Depth, samples: &[i32], out: &mut [u8]) -> usize {
             let [a, b, c, _] = sample.to_le_bytes();
             [a, b, c]
         }),
-        Depth::S32 => encode(samples, out, i32::to_le_bytes),
     }
 }
 
@@ -37,7 +35,6 @@ pub fn decode_be(depth: Depth, payload: &[u8], out: &mut [i32]) -> usize {
     match depth {
         Depth::S16 => decode(payload, out, |[a, b]: [u8; 2]| i32::from(i16::from_be_bytes([a, b]))),
         Depth::S24 => decode(payload, out, |[a, b, c]: [u8; 3]| i32::from_be_bytes([a, b, c, 0]) >> 8),
-        Depth::S32 => decode(payload, out, i32::from_be_bytes),
     }
 }
 
@@ -46,17 +43,15 @@ pub fn decode_le(depth: Depth, bytes: &[u8], out: &mut [i32]) -> usize {
     match depth {
         Depth::S16 => decode(bytes, out, |[a, b]: [u8; 2]| i32::from(i16::from_le_bytes([a, b]))),
         Depth::S24 => decode(bytes, out, |[a, b, c]: [u8; 3]| i32::from_le_bytes([0, a, b, c]) >> 8),
-        Depth::S32 => decode(bytes, out, i32::from_le_bytes),
     }
 }
 
-/// Reads an RTP payload as floats, -1.0 <= x < 1.0; exact for 16 and 24 bits.
+/// Reads an RTP payload as floats, -1.0 <= x < 1.0, exactly.
 pub fn decode_be_f32(depth: Depth, payload: &[u8], out: &mut [f32]) -> usize {
     let scale = f32_scale(depth);
     match depth {
         Depth::S16 => decode(payload, out, |[a, b]: [u8; 2]| f32::from(i16::from_be_bytes([a, b])) * scale),
         Depth::S24 => decode(payload, out, |[a, b, c]: [u8; 3]| (i32::from_be_bytes([a, b, c, 0]) >> 8) as f32 * scale),
-        Depth::S32 => decode(payload, out, |bytes: [u8; 4]| i32::from_be_bytes(bytes) as f32 * scale),
     }
 }
 

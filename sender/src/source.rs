@@ -13,6 +13,7 @@ mod feed;
 mod fifo;
 mod generate;
 mod http;
+mod lateness;
 mod later;
 mod mpd;
 mod pipe;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use unisono_common::config::sender::{SourceConfig, StreamConfig};
 use unisono_common::format::Format;
 use unisono_host::interface::Interface;
+use unisono_host::realtime;
 
 use crate::library::{self, Library};
 pub use queue::{Control, SourceHandle};
@@ -78,6 +80,13 @@ pub enum SourceError {
 pub(crate) trait Source: Send + 'static {
     /// Fills the queue until it is told to stop.
     fn run(self: Box<Self>, writer: QueueWriter);
+}
+
+/// Raises this thread, of a source that keeps little queued, to just below those that send. Where that is not allowed the
+/// transmit thread has said so.
+fn hurry() {
+    const PRIORITY: u8 = 45;
+    let _ = realtime::raise(PRIORITY);
 }
 
 /// Starts the source of `stream`; one that listens to the network does so on `interface`. What is wrong with it now is

@@ -1,6 +1,10 @@
 //! `unisono-sender watch`: how the house is, live in the terminal.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,6 +17,10 @@ use crate::ctl::{Where, shown};
 
 /// Between two pictures.
 const EVERY: Duration = Duration::from_millis(500);
+/// Between looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(100);
+/// What a picture is made of.
+const HOUSE: &str = "/api/v1/house";
 
 /// What to watch, and how.
 #[derive(Clone, Debug, Args)]
@@ -31,18 +39,24 @@ pub struct Watch {
 pub fn run(watch: &Watch) -> Result<(), ClientError> {
     let target = watch.hub.target()?;
     let drawn = |house: &Value| picture(house, &target, watch.page.as_deref(), width());
-    let mut house = target.get("/api/v1/house");
     if watch.once {
-        let house = house?;
+        let house = target.get(HOUSE)?;
         let text = if watch.hub.json { format!("{house:#}\n") } else { drawn(&house) };
         return print(&text);
     }
-    let ended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let problem = |error: io::Error| ClientError::Problem(error.to_string());
+    let ended = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        flag::register(signal, ended.clone()).map_err(|error| ClientError::Problem(error.to_string()))?;
+        flag::register(signal, ended.clone()).map_err(problem)?;
     }
-    let terminal = std::io::stdout().is_terminal();
-    while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+    let terminal = io::stdout().is_terminal();
+    let houses = ask(target.clone()).map_err(problem)?;
+    while !ended.load(Ordering::Relaxed) {
+        let house = match houses.recv_timeout(LOOK) {
+            Ok(house) => house,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         let text = match &house {
             Ok(house) if watch.hub.json => format!("{house}\n"),
             Ok(house) => drawn(house),
@@ -51,14 +65,24 @@ pub fn run(watch: &Watch) -> Result<(), ClientError> {
         // Home, each line cleared to its end, then all below: nothing flickers.
         let text = if terminal { format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")) } else { text };
         print(&text)?;
-        std::thread::sleep(EVERY);
-        house = target.get("/api/v1/house");
     }
     Ok(())
 }
 
+/// Asks for the house over and over, on a thread of its own: a hub that is long in answering, or a name in being resolved,
+/// keeps no signal waiting.
+fn ask(target: Target) -> io::Result<Receiver<Result<Value, ClientError>>> {
+    let (houses, asked) = sync_channel(0);
+    thread::Builder::new().name("house".to_owned()).spawn(move || {
+        while houses.send(target.get(HOUSE)).is_ok() {
+            thread::sleep(EVERY);
+        }
+    })?;
+    Ok(asked)
+}
+
 fn print(text: &str) -> Result<(), ClientError> {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| ClientError::Problem(error.to_string()))
 }
 

@@ -18,6 +18,8 @@ mod paging;
 mod programs;
 #[path = "sources/radio.rs"]
 mod radio;
+#[path = "sources/raw.rs"]
+mod raw;
 #[path = "sources/rooms.rs"]
 mod rooms;
 

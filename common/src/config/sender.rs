@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::section::{self, Section, flag, integer, label, parsed, path, read_file, suggestion, text};
+use super::section::{self, Section, flag, integer, label, path, read_file, suggestion, text};
 pub use super::source::{RELAY, ReplayGain, RtpFrom, Signal, SourceConfig};
 use super::{ConfigError, DEFAULT_CLOCK_PORT, DEFAULT_HTTP_PORT, source};
 use crate::clock::ptp::LAST_DOMAIN;
@@ -231,7 +231,7 @@ fn read_stream(section: &mut Section<'_>, number: usize) -> Option<StreamConfig>
     let id = section.get("id", stream_id).unwrap_or_else(derived);
     let profile = read_profile(section);
     let format = match profile {
-        Profile::Unisono => section.get("format", wire_format).unwrap_or(Format::DEFAULT),
+        Profile::Unisono => section.get("format", source::wire_format).unwrap_or(Format::DEFAULT),
         Profile::Aes67 { .. } => section.get("format", aes67_format).unwrap_or(AES67_FORMAT),
     };
     let group = section.get("group", group_address);
@@ -286,7 +286,7 @@ fn profile(value: &section::Value<'_>) -> Result<bool, String> {
 const AES67_FORMAT: Format = Format { rate: 48_000, depth: Depth::S24, channels: 2 };
 
 fn aes67_format(value: &section::Value<'_>) -> Result<Format, String> {
-    let format: Format = parsed(value)?;
+    let format = source::wire_format(value)?;
     match (format.rate, format.depth) {
         (48_000, Depth::S24) => Ok(format),
         _ => Err(format!(
@@ -387,16 +387,6 @@ fn stream_id(value: &section::Value<'_>) -> Result<String, String> {
     match (1..=32).contains(&typed.len()) && typed.chars().all(allowed) {
         true => Ok(typed),
         false => Err(format!("\"{typed}\" is no stream id; use 1 to 32 of a-z, 0-9, - and _")),
-    }
-}
-
-fn wire_format(value: &section::Value<'_>) -> Result<Format, String> {
-    let format: Format = parsed(value)?;
-    match format.depth {
-        Depth::S32 => {
-            Err(format!("{format} can't be sent: RTP carries 16 or 24 bits, as {}:24:{}", format.rate, format.channels))
-        }
-        _ => Ok(format),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::section::{Section, Value, flag, integer, label, number, parsed, path, suggestion, text};
-use crate::format::Format;
+use crate::format::{Format, RawFormat};
 
 /// Which gain brings the pieces of a library to one loudness.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -42,7 +42,7 @@ pub enum SourceConfig {
         /// The FIFO; it is made when it is not there.
         path: PathBuf,
         /// What is written into it; the stream's format when it is not given.
-        format: Format,
+        format: RawFormat,
         /// Sound that waits between the pipe and the stream when it begins, in milliseconds; the first packet takes 5 of them.
         latency_ms: u32,
         /// The group that may write into it; nothing means that of the sender.
@@ -57,7 +57,7 @@ pub enum SourceConfig {
         /// The program and its arguments.
         command: Vec<String>,
         /// What it writes.
-        format: Format,
+        format: RawFormat,
     },
     /// A radio station, a podcast, a playlist of them, by URL.
     Http {
@@ -68,8 +68,8 @@ pub enum SourceConfig {
     Capture {
         /// An ALSA PCM.
         device: String,
-        /// What it is opened with.
-        format: Format,
+        /// What it is opened with, or what it has that is nearest.
+        format: RawFormat,
         /// Sound that waits between the card and the stream, in milliseconds.
         latency_ms: u32,
     },
@@ -166,7 +166,7 @@ impl SourceConfig {
     }
 
     /// The pipe source on `path`, into which `format` is written, everything else as by default.
-    pub fn pipe(path: impl Into<PathBuf>, format: Format) -> Self {
+    pub fn pipe(path: impl Into<PathBuf>, format: RawFormat) -> Self {
         let (path, latency_ms) = (path.into(), Self::PIPE_LATENCY_MS);
         SourceConfig::Pipe { path, format, latency_ms, group: None, mpd: None, mpd_password: None }
     }
@@ -213,13 +213,14 @@ pub(super) fn read(section: &mut Section<'_>, stream: Format) -> Option<SourceCo
         }
         "pipe" => read_pipe(section, stream),
         "command" => {
-            let format = section.get("format", parsed).unwrap_or(stream);
+            let format = section.get("format", parsed).unwrap_or(RawFormat::from(stream));
             let command = section.require("command", "the program and its arguments", command_line)?;
             Some(SourceConfig::Command { command, format })
         }
         "http" => Some(SourceConfig::Http { url: section.require("url", "where the sound is", url)? }),
         "capture" => {
-            let format = section.get("format", parsed).unwrap_or(Format { rate: stream.rate, ..Format::DEFAULT });
+            let default = RawFormat::from(Format { rate: stream.rate, ..Format::DEFAULT });
+            let format = section.get("format", parsed).unwrap_or(default);
             let latency_ms = section.get("latency_ms", integer(5..=500)).unwrap_or(25);
             let device = section.require("device", "an ALSA PCM such as \"hw:CARD=CODEC\"", label(128))?;
             Some(SourceConfig::Capture { device, format, latency_ms })
@@ -241,7 +242,7 @@ pub(super) fn read(section: &mut Section<'_>, stream: Format) -> Option<SourceCo
 }
 
 fn read_pipe(section: &mut Section<'_>, stream: Format) -> Option<SourceConfig> {
-    let format = section.get("format", parsed).unwrap_or(stream);
+    let format = section.get("format", parsed).unwrap_or(RawFormat::from(stream));
     let latency_ms = section.get("latency_ms", integer(6..=500)).unwrap_or(SourceConfig::PIPE_LATENCY_MS);
     let group = section.get("group", label(32));
     let mpd = section.get("mpd", mpd_address);
@@ -254,7 +255,7 @@ fn read_rtp(section: &mut Section<'_>, stream: Format) -> Option<SourceConfig> {
     let latency_ms = section.get("latency_ms", integer(10..=2_000)).unwrap_or(60);
     let announced = section.get("session", label(64)).map(RtpFrom::Announced);
     let file = section.get("sdp", path).map(RtpFrom::File);
-    let format = section.get("format", parsed).unwrap_or(stream);
+    let format = section.get("format", wire_format).unwrap_or(stream);
     let address = section.get("address", parsed).map(|address| RtpFrom::Address { address, format });
     let mut named = [announced, file, address].into_iter().flatten();
     match (named.next(), named.next()) {
@@ -268,6 +269,14 @@ fn read_rtp(section: &mut Section<'_>, stream: Format) -> Option<SourceConfig> {
             None
         }
     }
+}
+
+/// A format that RTP carries.
+pub(super) fn wire_format(value: &Value<'_>) -> Result<Format, String> {
+    parsed(value).or_else(|error| match parsed::<RawFormat>(value) {
+        Ok(raw) => Err(format!("{raw} can't go by RTP, which carries 16 or 24 bits, as {}", raw.nearest())),
+        Err(_) => Err(error),
+    })
 }
 
 fn replay_gain(value: &Value<'_>) -> Result<ReplayGain, String> {

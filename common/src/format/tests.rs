@@ -30,11 +30,25 @@ fn known_profiles() {
 }
 
 #[test]
+fn pipes_carry_more_than_packets() {
+    for text in ["44100:8:2", "48000:16:1", "96000:24:6", "192000:32:8", "48000:f:2"] {
+        let raw: RawFormat = text.parse().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(raw.to_string(), text);
+        assert_eq!(RawFormat::from(raw.nearest()) == raw, text.parse::<Format>().is_ok(), "{text}");
+    }
+    let nearest = |text: &str| text.parse::<RawFormat>().map(|raw| raw.nearest().to_string());
+    assert_eq!(nearest("44100:8:1").as_deref(), Ok("44100:16:1"));
+    assert_eq!(nearest("48000:f:2").as_deref(), Ok("48000:24:2"));
+}
+
+#[test]
 fn errors_say_what_would_be_right() {
     for (text, part) in
-        [("48000", "three parts"), ("1:16:2", "rate"), ("48000:20:2", "bits"), ("48000:16:9", "channels")]
+        [("48000", "three parts"), ("1:16:2", "rate"), ("48000:32:2", "16 or 24"), ("48000:16:9", "channels")]
     {
         let message = text.parse::<Format>().expect_err(text).to_string();
         assert!(message.contains(part) && message.contains("48000:16:2"), "{message}");
     }
+    let message = "48000:20:2".parse::<RawFormat>().expect_err("20 bits").to_string();
+    assert!(message.contains("8, 16, 24, 32 or f") && message.contains("48000:16:2"), "{message}");
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const DEPTHS: [Depth; 3] = [Depth::S16, Depth::S24, Depth::S32];
+const DEPTHS: [Depth; 2] = [Depth::S16, Depth::S24];
 
 #[test]
 fn the_wire_is_big_endian() {
@@ -15,7 +15,7 @@ fn the_wire_is_big_endian() {
 }
 
 #[test]
-fn pipes_are_little_endian() {
+fn files_are_little_endian() {
     let mut bytes = [0; 6];
     encode_le(Depth::S24, &[0x12_3456, -2], &mut bytes);
     assert_eq!(bytes, [0x56, 0x34, 0x12, 0xfe, 0xff, 0xff]);
@@ -36,7 +36,7 @@ fn floats_are_exact() {
 
 proptest! {
     #[test]
-    fn samples_come_back(samples in proptest::collection::vec(any::<i32>(), 0..100), which in 0..3_usize) {
+    fn samples_come_back(samples in proptest::collection::vec(any::<i32>(), 0..100), which in 0..2_usize) {
         let depth = DEPTHS[which];
         let samples: Vec<i32> = samples.iter().map(|s| s >> (32 - depth.bits())).collect();
         let (mut bytes, mut back) = (vec![0; samples.len() * depth.bytes()], vec![0; samples.len()]);
@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn lengths_that_do_not_match_are_cut(bytes in proptest::collection::vec(any::<u8>(), 0..50), room in 0..20_usize, which in 0..3_usize) {
+    fn lengths_that_do_not_match_are_cut(bytes in proptest::collection::vec(any::<u8>(), 0..50), room in 0..20_usize, which in 0..2_usize) {
         let depth = DEPTHS[which];
         let expected = room.min(bytes.len() / depth.bytes());
         prop_assert_eq!(decode_be(depth, &bytes, &mut vec![0; room]), expected);

@@ -98,23 +98,27 @@ impl Converter {
     pub fn feed(&mut self, shape: &Shape, samples: Samples<'_>, out: &mut Vec<i32>) {
         if self.shape.as_ref() != Some(shape) {
             self.finish(out);
-            self.path = Path::new(shape, self.to, self.gain);
-            self.shape = Some(*shape);
+            self.begin(shape);
         }
         match (&mut self.path, samples) {
             (Path::Exact { route, shift }, Samples::Int(samples)) => {
                 route.copy(samples, shape.layout.len(), self.to.channels.into(), *shift, out);
             }
-            (Path::Processed(chain), samples) => chain.feed(samples, self.gain, &mut self.quantiser, out),
+            (Path::Processed(chain), samples) => self.quantiser.round(chain.feed(samples, self.gain), out),
             (Path::Exact { .. }, Samples::Float(_)) => debug_assert!(false, "floating point has no bits in its shape"),
         }
+    }
+
+    fn begin(&mut self, shape: &Shape) {
+        self.path = Path::new(shape, self.to, self.gain);
+        self.shape = Some(*shape);
     }
 
     /// Completes the conversion so far: what the resampler still holds is appended to `out`, so that `n` frames have
     /// become `round(n x ratio)`. The next block starts afresh.
     pub fn finish(&mut self, out: &mut Vec<i32>) {
         if let (Some(_), Path::Processed(chain)) = (self.shape.take(), &mut self.path) {
-            chain.finish(&mut self.quantiser, out);
+            self.quantiser.round(chain.finish(), out);
         }
     }
 
@@ -164,14 +168,15 @@ impl Path {
 }
 
 impl Chain {
-    fn feed(&mut self, samples: Samples<'_>, gain: f64, quantiser: &mut Quantiser, out: &mut Vec<i32>) {
+    /// The frames that `samples` complete; full scale is 1.0.
+    fn feed(&mut self, samples: Samples<'_>, gain: f64) -> &[f64] {
         self.input.clear();
         match samples {
             Samples::Int(samples) => {
                 let scale = gain / 2_147_483_648.0;
                 self.input.extend(samples.iter().map(|&s| f64::from(s) * scale));
             }
-            // A damaged file may hold infinities; silence is the best that can be made of them.
+            // A damaged file, or a pipe, may hold infinities; silence is the best that can be made of them.
             Samples::Float(samples) => {
                 self.input.extend(samples.iter().map(|&s| if s.is_finite() { f64::from(s) * gain } else { 0.0 }));
             }
@@ -185,23 +190,25 @@ impl Chain {
             Some(resampler) => resampler.feed(&self.input, &mut self.resampled),
             None => std::mem::swap(&mut self.input, &mut self.resampled),
         }
-        self.quantise(quantiser, out);
+        self.mixed()
     }
 
-    fn finish(&mut self, quantiser: &mut Quantiser, out: &mut Vec<i32>) {
-        let Some(resampler) = &mut self.resampler else { return };
+    /// The frames that the resampler still holds.
+    fn finish(&mut self) -> &[f64] {
         self.resampled.clear();
-        resampler.finish(&mut self.resampled);
-        self.quantise(quantiser, out);
+        if let Some(resampler) = &mut self.resampler {
+            resampler.finish(&mut self.resampled);
+        }
+        self.mixed()
     }
 
-    fn quantise(&mut self, quantiser: &mut Quantiser, out: &mut Vec<i32>) {
+    /// What is resampled, with the channels that are wanted.
+    fn mixed(&mut self) -> &[f64] {
         if self.mix_first {
-            out.extend(self.resampled.iter().map(|&s| quantiser.quantise(s)));
-        } else {
-            self.matrix.mix(&self.resampled, &mut self.mixed);
-            out.extend(self.mixed.iter().map(|&s| quantiser.quantise(s)));
+            return &self.resampled;
         }
+        self.matrix.mix(&self.resampled, &mut self.mixed);
+        &self.mixed
     }
 }
 

@@ -68,6 +68,11 @@ fn mpd_is_told_what_to_write_where() {
         assert!(text.contains(line), "{text}");
     }
     assert!(text.contains("format     \"44100:16:2\""));
+    for format in ["48000:f:2", "44100:8:2"] {
+        fs::write(&file, pipe.replace("44100:16:2", format)).unwrap();
+        let Err(CliError::Shown(text)) = run(&["mpd-conf", file.to_str().unwrap()]) else { panic!("text") };
+        assert!(text.contains(&format!("format     \"{format}\"")), "{text}");
+    }
     fs::write(&file, "").unwrap();
     assert!(run(&["mpd-conf", file.to_str().unwrap()]).unwrap_err().to_string().contains("\"pipe\""));
 }

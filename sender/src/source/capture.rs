@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use alsa::pcm::{Access, Format as AlsaFormat, HwParams, PCM};
 use alsa::{Direction, ValueOr};
-use unisono_common::format::{Depth, Format};
+use unisono_common::format::{Encoding as Wanted, Format, RawFormat};
 
 use super::Source;
 use super::drift::Drift;
 use super::feed::Feed;
+use super::lateness::Lateness;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::State;
 use unisono_audio::convert::{Layout, Samples, Shape};
@@ -29,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A card's input and the way from it to the queue.
 pub(super) struct Capture {
     device: String,
-    wanted: Format,
+    wanted: RawFormat,
     stream: Format,
     latency: Duration,
 }
@@ -57,7 +58,7 @@ impl Capture {
         Sizes { capacity: latency * 4 + Duration::from_millis(100), prebuffer: latency }
     }
 
-    pub(super) fn new(device: &str, wanted: Format, latency_ms: u32, stream: Format) -> Self {
+    pub(super) fn new(device: &str, wanted: RawFormat, latency_ms: u32, stream: Format) -> Self {
         Self { device: device.to_owned(), wanted, stream, latency: Duration::from_millis(latency_ms.into()) }
     }
 
@@ -71,7 +72,8 @@ impl Capture {
             Shape { rate: card.rate, layout: Layout::of_count(card.channels), bits: Some(card.encoding.bits()) };
         let target = self.latency.as_secs_f64() * f64::from(self.stream.rate);
         let drift = Drift::of_clock(self.stream.rate, target);
-        let mut feed = Feed::new(shape, self.stream, drift, target as u64 / 4);
+        let lateness = Lateness::of_clock(self.latency.as_secs_f64());
+        let mut feed = Feed::new(shape, self.stream, drift, lateness, target as u64 / 4);
         let reason = self.capture(&card, &mut feed, writer)?;
         feed.complete(writer)?;
         self.failed(&reason, writer)
@@ -91,6 +93,10 @@ impl Capture {
                     card.encoding.decode(&bytes[..frames * card.channels * card.encoding.bytes()], &mut samples);
                     let waiting = card.pcm.avail_update().unwrap_or(0).max(0) as usize;
                     feed.push(Samples::Int(&samples), waiting, false, writer)?;
+                    if feed.is_late() {
+                        card.skip(&mut bytes);
+                        feed.skip(writer);
+                    }
                 }
                 Err(error) if error.errno() == libc::EPIPE || error.errno() == libc::ESTRPIPE => {
                     writer.count(|c| c.overruns += 1);
@@ -112,18 +118,19 @@ impl Capture {
 
 impl Source for Capture {
     fn run(self: Box<Self>, mut writer: QueueWriter) {
+        super::hurry();
         while self.run_once(&mut writer) != Err(Interrupt::Stop) {}
     }
 }
 
 impl Card {
-    fn open(device: &str, wanted: Format) -> Result<Self, alsa::Error> {
+    fn open(device: &str, wanted: RawFormat) -> Result<Self, alsa::Error> {
         let pcm = PCM::new(device, Direction::Capture, true)?;
         let (rate, channels, encoding) = {
             let hw = HwParams::any(&pcm)?;
             hw.set_access(Access::RWInterleaved)?;
             let fits = |encoding: &Encoding| hw.test_format(encoding.alsa()).is_ok();
-            let encoding = Encoding::in_order(wanted.depth).into_iter().find(fits).unwrap_or(Encoding::S16);
+            let encoding = Encoding::in_order(wanted.encoding).into_iter().find(fits).unwrap_or(Encoding::S16);
             hw.set_format(encoding.alsa())?;
             hw.set_channels_near(wanted.channels.into())?;
             hw.set_rate(wanted.rate, ValueOr::Nearest)?;
@@ -135,6 +142,13 @@ impl Card {
         };
         pcm.start()?;
         Ok(Card { pcm, encoding, rate, channels })
+    }
+
+    /// Reads away what waits, in pieces of `bytes`, to the last whole one.
+    fn skip(&self, bytes: &mut [u8]) {
+        let piece = bytes.len() / (self.channels * self.encoding.bytes());
+        let more = || self.pcm.avail_update().is_ok_and(|waiting| waiting.max(0) as usize > piece);
+        while more() && self.read(bytes).is_ok() {}
     }
 
     /// Frames read into `bytes`; none when none came within [`LOOK_MS`].
@@ -152,12 +166,12 @@ impl Card {
 }
 
 impl Encoding {
-    /// What to try for a depth: as deep, then deeper, then what there is.
-    fn in_order(depth: Depth) -> [Encoding; 4] {
-        match depth {
-            Depth::S16 => [Encoding::S16, Encoding::S24, Encoding::S24Packed, Encoding::S32],
-            Depth::S24 => [Encoding::S24, Encoding::S24Packed, Encoding::S32, Encoding::S16],
-            Depth::S32 => [Encoding::S32, Encoding::S24, Encoding::S24Packed, Encoding::S16],
+    /// What to try for what is wanted: as deep, then deeper, then what there is.
+    fn in_order(wanted: Wanted) -> [Encoding; 4] {
+        match wanted {
+            Wanted::S8 | Wanted::S16 => [Encoding::S16, Encoding::S24, Encoding::S24Packed, Encoding::S32],
+            Wanted::S24 => [Encoding::S24, Encoding::S24Packed, Encoding::S32, Encoding::S16],
+            Wanted::S32 | Wanted::F32 => [Encoding::S32, Encoding::S24, Encoding::S24Packed, Encoding::S16],
         }
     }
 

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use unisono_common::config::sender::SourceConfig;
-use unisono_common::format::Format;
+use unisono_common::format::{Format, RawFormat};
 use unisono_host::clock;
 
 use super::Source;
@@ -53,7 +53,7 @@ impl Program {
     }
 
     /// Runs `command`, which writes PCM of format `written`.
-    pub(super) fn new(command: &[String], written: Format, stream: Format) -> Self {
+    pub(super) fn new(command: &[String], written: RawFormat, stream: Format) -> Self {
         let feed = RawFeed::new(written, stream, LATENCY);
         let buffer = vec![0; feed.piece(PIECE)];
         let level = frames(LEVEL, stream.rate);

@@ -1,42 +1,65 @@
 //! How a writer's clock runs against the media clock, and what to do about it. (P)
 //!
 //! What a source has queued grows by what its writer writes and shrinks by what the media clock takes: its level,
-//! averaged over a second, is a line whose slope is the difference of both clocks. The line is fitted by an
+//! averaged over a turn of a second, is a line whose slope is the difference of both clocks. The line is fitted by an
 //! expanding-memory least-squares filter (the polynomial filter of first order: gains 2(2n-1)/n(n+1) and 6/n(n+1)),
-//! whose memory ends at a minute, so that it follows a clock that warms up. Writers write in pieces: the level of one
+//! whose memory ends at sixty turns, so that it follows a clock that warms up. Writers write in pieces: the level of one
 //! instant says nothing, that of a second is good to a few milliseconds, and the slope over a minute to some 10 ppm.
 //!
 //! A writer that is held back by a full pipe has no clock of its own: its level stands still. One whose level has
 //! drifted out of a band around its first level does, and from then on is stretched: by the slope, and by what brings
-//! the level back in [`RETURN_S`]. Below that nothing is touched, and PCM passes bit for bit.
+//! the level back. Below that nothing is touched, and PCM passes bit for bit.
+//!
+//! A station on the internet comes in lumps of up to a second, some of them late: its turns last ten seconds, its band is
+//! half a second wide, and it is brought back in half an hour. The slope over ten minutes is good to some 20 ppm then.
 
-/// Seconds that the fit remembers.
+/// How a writer's level moves, and what is done about it.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    /// Seconds that the level is averaged over.
+    turn_s: f64,
+    /// Seconds in which a level that is off is brought back.
+    return_s: f64,
+    /// A level that is off what was expected by more than this part of a second has jumped: frames were lost on one side,
+    /// or taken late. That says nothing of a clock.
+    jump_s: f64,
+    /// How much of the level that is kept the band may be.
+    band_part: f64,
+    /// Whether a level that has jumped is kept where it is then. A station that ran dry has shown how much it needs; the
+    /// latency of a pipe or a card is what was asked for.
+    stays: bool,
+}
+
+/// A program or a card of this machine.
+const WRITER: Manner = Manner { turn_s: 1.0, return_s: 20.0, jump_s: 0.004, band_part: f64::INFINITY, stays: false };
+/// A station on the internet.
+const STATION: Manner = Manner { turn_s: 10.0, return_s: 1_800.0, jump_s: 0.5, band_part: 0.4, stays: true };
+/// The band of a station, as a part of a second.
+const STATION_BAND_S: f64 = 0.5;
+
+/// Turns that the fit remembers.
 const MEMORY: f64 = 60.0;
-/// Seconds in which a level that is off is brought back.
-const RETURN_S: f64 = 20.0;
-/// Seconds before the level counts as known.
-const SETTLE_S: f64 = 3.0;
+/// Turns before the level counts as known.
+const SETTLE: f64 = 3.0;
 /// The largest correction: beyond any crystal, below what is heard.
 const MAX_PPM: f64 = 1_000.0;
 /// A level that moves faster than any clock does is a writer that writes ahead or falls behind.
 const NO_CLOCK_PPM: f64 = 3_000.0;
-/// A level that is off what was expected by more than this part of a second has jumped: frames were lost on one side, or
-/// taken late. That says nothing of a clock.
-const JUMP_S: f64 = 0.004;
 
 /// Follows one writer.
 #[derive(Clone, Debug)]
 pub(super) struct Drift {
+    manner: Manner,
     rate: f64,
     /// The level to keep, in frames; until it is known, nothing is corrected.
     target: Option<f64>,
     /// How far the level may be from there before the writer is stretched.
     band: f64,
     engaged: bool,
-    /// The second that is being averaged: its beginning, sum and count.
-    second: Option<(i64, f64, u32)>,
-    /// Seconds in the fit, level at its end in frames, and the writer's own slope in frames a second.
-    seconds: f64,
+    /// The turn that is being averaged: its beginning, sum and count.
+    turn: Option<(i64, f64, u32)>,
+    /// Turns in the fit, level at its end in frames, and the writer's own slope in frames a second.
+    turns: f64,
     level: f64,
     slope: f64,
     /// Frames a second that the correction adds.
@@ -50,12 +73,13 @@ impl Drift {
     /// within `band` frames of where it settled.
     pub(super) fn of_writer(rate: u32, band: f64) -> Self {
         Drift {
+            manner: WRITER,
             rate: rate.into(),
             target: None,
             band,
             engaged: false,
-            second: None,
-            seconds: 0.0,
+            turn: None,
+            turns: 0.0,
             level: 0.0,
             slope: 0.0,
             correction: 0.0,
@@ -68,6 +92,11 @@ impl Drift {
         Drift { target: Some(target), engaged: true, ..Self::of_writer(rate, 0.0) }
     }
 
+    /// For a station, whose clock is its own: left alone while what waits of it stays near to where it settled.
+    pub(super) fn of_station(rate: u32) -> Self {
+        Drift { manner: STATION, ..Self::of_writer(rate, STATION_BAND_S * f64::from(rate)) }
+    }
+
     /// Notes the level at `now_ns`, in frames; returns what to stretch by, when that has changed.
     ///
     /// `held_back`: the writer would write on if it could.
@@ -76,17 +105,17 @@ impl Drift {
             self.restart();
             return None;
         }
-        let (began, sum, count) = self.second.get_or_insert((now_ns, 0.0, 0));
+        let (began, sum, count) = self.turn.get_or_insert((now_ns, 0.0, 0));
         let lasted = (now_ns - *began) as f64 / 1e9;
-        if lasted < 1.0 {
+        if lasted < self.manner.turn_s {
             *sum += level;
             *count += 1;
             return None;
         }
         let mean = *sum / f64::from((*count).max(1));
-        self.second = Some((now_ns, level, 1));
-        // A gap in the observations is no second of this writer.
-        if lasted > 3.0 {
+        self.turn = Some((now_ns, level, 1));
+        // A gap in the observations is no turn of this writer.
+        if lasted > 3.0 * self.manner.turn_s {
             self.restart();
             return None;
         }
@@ -96,17 +125,18 @@ impl Drift {
 
     /// The writer has left, or fallen silent: what comes next has a level of its own.
     pub(super) fn restart(&mut self) {
-        self.second = None;
+        self.turn = None;
         if self.engaged {
             self.broken = true;
+            self.target = self.target.filter(|_| !self.manner.stays);
         } else {
-            (self.seconds, self.target) = (0.0, None);
+            (self.turns, self.target) = (0.0, None);
         }
     }
 
     /// How fast the writer's clock runs against the media clock, in parts per million, once that can be told.
     pub(super) fn ppm(&self) -> Option<f64> {
-        (self.seconds >= MEMORY / 4.0).then_some(self.slope / self.rate * 1e6)
+        (self.turns >= MEMORY / 4.0).then_some(self.slope / self.rate * 1e6)
     }
 
     fn fit(&mut self, mean: f64, lasted: f64) {
@@ -114,16 +144,16 @@ impl Drift {
             self.level = mean;
             return;
         }
-        self.seconds += 1.0;
-        let n = self.seconds.min(MEMORY);
-        if self.seconds == 1.0 {
+        self.turns += 1.0;
+        let n = self.turns.min(MEMORY);
+        if self.turns == 1.0 {
             self.level = mean;
             return;
         }
         let predicted = self.level + (self.slope + self.correction) * lasted;
         let innovation = mean - predicted;
-        if innovation.abs() > JUMP_S * self.rate {
-            self.seconds -= 1.0;
+        if innovation.abs() > self.manner.jump_s * self.rate {
+            self.turns -= 1.0;
             self.level = mean;
             return self.restart();
         }
@@ -132,23 +162,24 @@ impl Drift {
     }
 
     fn correct(&mut self) -> Option<f64> {
-        if self.seconds < SETTLE_S {
+        // The level of a turn with a jump in it is neither that of before nor the one that comes.
+        if self.turns < SETTLE || (self.broken && self.target.is_none()) {
             return None;
         }
         let target = *self.target.get_or_insert(self.level);
         let off = target - self.level;
         let ppm = self.slope / self.rate * 1e6;
         if !self.engaged {
-            let clock = self.seconds >= MEMORY / 4.0 && ppm.abs() < NO_CLOCK_PPM;
-            if off.abs() < self.band || !clock {
+            let clock = self.turns >= MEMORY / 4.0 && ppm.abs() < NO_CLOCK_PPM;
+            if off.abs() < self.band.min(self.manner.band_part * target) || !clock {
                 return None;
             }
             self.engaged = true;
         }
         // While little is known the slope is mostly noise; the level alone steers then.
-        let known = (self.seconds / (MEMORY / 4.0)).min(1.0);
+        let known = (self.turns / (MEMORY / 4.0)).min(1.0);
         let limit = MAX_PPM * 1e-6 * self.rate;
-        self.correction = (off / RETURN_S - self.slope * known).clamp(-limit, limit);
+        self.correction = (off / self.manner.return_s - self.slope * known).clamp(-limit, limit);
         Some(1.0 + self.correction / self.rate)
     }
 }

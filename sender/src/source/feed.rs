@@ -6,6 +6,7 @@ use unisono_common::format::Format;
 use unisono_host::clock;
 
 use super::drift::Drift;
+use super::lateness::Lateness;
 use super::queue::{Interrupt, QueueWriter};
 use super::status::State;
 use unisono_audio::convert::{Bridge, Samples, Shape};
@@ -25,7 +26,11 @@ pub(super) const BAND_S: f64 = 0.025;
 pub(super) struct Feed {
     bridge: Bridge,
     drift: Drift,
+    lateness: Lateness,
+    /// What waits is to be left out.
+    late: bool,
     shape: Shape,
+    stream: Format,
     /// Frames of the stream for each frame that comes, by their nominal rates.
     ratio: f64,
     /// With so few frames queued a silent writer is taken to have ended.
@@ -38,11 +43,14 @@ pub(super) struct Feed {
 
 impl Feed {
     /// From PCM of `shape` to `stream`; a queue below `low` frames is about to run dry.
-    pub(super) fn new(shape: Shape, stream: Format, drift: Drift, low: u64) -> Self {
+    pub(super) fn new(shape: Shape, stream: Format, drift: Drift, lateness: Lateness, low: u64) -> Self {
         Self {
             bridge: Bridge::new(stream, super::seed()),
             drift,
+            lateness,
+            late: false,
             shape,
+            stream,
             ratio: f64::from(stream.rate) / f64::from(shape.rate),
             low,
             frames: Vec::new(),
@@ -69,11 +77,17 @@ impl Feed {
         let clipped = self.bridge.clipped();
         writer.count(|c| c.clipped = clipped);
         let pushed = writer.push(&self.frames);
-        let level = (writer.queued() as usize + self.bridge.held()) as f64 + waiting as f64 * self.ratio;
+        let level = self.level(waiting, writer);
         // Before the first frame is taken the level only rises.
         if !writer.sounding() {
             self.drift.restart();
-        } else if let Some(ratio) = self.drift.observe(clock::now().as_ns(), level, held_back) {
+            writer.set_writer_ppm(self.drift.ppm());
+            return pushed;
+        }
+        let rate = f64::from(self.stream.rate);
+        let came = (self.frames.len() / usize::from(self.stream.channels)) as f64;
+        self.late |= self.lateness.observe(came / rate, level / rate);
+        if let Some(ratio) = self.drift.observe(clock::now().as_ns(), level, held_back) {
             if !self.bridge.is_stretching() {
                 tracing::info!(ppm = self.drift.ppm(), "the writer has a clock of its own: it is followed");
             }
@@ -81,6 +95,26 @@ impl Feed {
         }
         writer.set_writer_ppm(self.drift.ppm());
         pushed
+    }
+
+    /// Frames of the stream that are still to be heard, `waiting` frames of the source before the queue among them.
+    fn level(&self, waiting: usize, writer: &QueueWriter) -> f64 {
+        (writer.queued() as usize + self.bridge.held()) as f64 + waiting as f64 * self.ratio
+    }
+
+    /// Whether what waits is too late to be heard. The caller drops what has not been pushed yet, then calls
+    /// [`skip`](Self::skip).
+    pub(super) fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// Leaves out what is queued: the taker fades out of it, and begins again with what comes next.
+    pub(super) fn skip(&mut self, writer: &mut QueueWriter) {
+        tracing::info!("what comes is too late, as this machine stood still: it is left out up to now");
+        self.late = false;
+        self.drift.restart();
+        writer.flush();
+        writer.count(|c| c.overruns += 1);
     }
 
     /// Nothing has come for `time` more.

@@ -2,11 +2,13 @@
 //!
 //! A URL leads to sound or to a list of URLs (M3U, PLS, a podcast's feed). What is on the list is played in its order;
 //! a station, which has no end, is connected to again when it breaks off, after a while that doubles with each failure.
-//! A thread of its own reads the network ([`fetch`]), so that one that hangs is noticed and left.
+//! A thread of its own reads the network ([`fetch`]), so that one that hangs is noticed and left. What has an end waits for
+//! us and passes bit for bit where it can; a station goes by its own clock ([`station`]).
 
 mod fetch;
 mod icy;
 mod playlist;
+mod station;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::{State, Track};
 use fetch::{FetchError, Fetched, Flow};
 use playlist::Entry;
+use station::Station;
 use unisono_audio::convert::Converter;
 use unisono_audio::decode::{AudioFile, FileError, contained};
 
@@ -31,7 +34,9 @@ const MOST_ENTRIES: usize = 500;
 /// A URL and the way from it to the queue.
 pub(super) struct Http {
     url: String,
+    /// Of what has an end.
     converter: Converter,
+    station: Station,
     backoff: Backoff,
     pcm: Vec<i32>,
 }
@@ -42,8 +47,13 @@ impl Http {
         Sizes { capacity: Duration::from_millis(4_000), prebuffer: Duration::from_millis(500) };
 
     pub(super) fn new(url: &str, format: Format) -> Self {
-        let converter = super::converter(format);
-        Self { url: url.to_owned(), converter, backoff: Backoff::default(), pcm: Vec::new() }
+        Self {
+            url: url.to_owned(),
+            converter: super::converter(format),
+            station: Station::new(format),
+            backoff: Backoff::default(),
+            pcm: Vec::new(),
+        }
     }
 
     /// Plays everything that the URL leads to, once.
@@ -101,6 +111,7 @@ impl Http {
 
     /// Plays what one URL leads to.
     fn play(&mut self, entry: &Entry, depth: u32, writer: &mut QueueWriter) -> Result<Outcome, Interrupt> {
+        writer.set_writer_ppm(None);
         let opened = fetch::open(&entry.url, writer.patience());
         writer.check()?;
         let fetched = match opened {
@@ -117,7 +128,7 @@ impl Http {
 
     fn play_flow(&mut self, entry: &Entry, flow: Flow, writer: &mut QueueWriter) -> Result<Outcome, Interrupt> {
         let Flow { reader, about } = flow;
-        let (endless, titles) = (about.endless && !entry.episode, reader.titles());
+        let (endless, titles, backlog) = (about.endless && !entry.episode, reader.titles(), reader.backlog());
         let opened = AudioFile::from_stream(Box::new(reader), about.mime.as_deref(), about.extension.as_deref());
         let mut file = match opened {
             Ok(file) => file,
@@ -132,9 +143,10 @@ impl Http {
         tracing::info!(url = entry.url, name = about.name, "playing");
         writer.begin_track(Some(Track { duration, ..station.clone() }), Duration::ZERO);
         writer.set_draining(false);
+        self.station.reset();
         loop {
             self.pcm.clear();
-            match self.decode(&mut file) {
+            match self.decode(&mut file, endless) {
                 Ok(true) => {}
                 Ok(false) => break,
                 // A wish makes the reader fail too: it is no failure.
@@ -148,19 +160,27 @@ impl Http {
                 writer.begin_track(Some(icy::track(&title, about.name.as_deref())), Duration::ZERO);
             }
             writer.set_state(State::Playing);
-            let clipped = self.converter.clipped();
+            let clipped = self.converter.clipped() + self.station.clipped();
             writer.count(|c| c.clipped = clipped);
             writer.push(&self.pcm)?;
+            if endless {
+                self.station.follow(clock::now().as_ns(), &backlog, writer);
+            }
         }
         Ok(Outcome::Played { endless })
     }
 
     /// Decodes and converts one block into `pcm`; false at the end.
-    fn decode(&mut self, file: &mut AudioFile) -> Result<bool, FileError> {
+    fn decode(&mut self, file: &mut AudioFile, endless: bool) -> Result<bool, FileError> {
         let Some(block) = file.next_block()? else { return Ok(false) };
-        let (converter, pcm) = (&mut self.converter, &mut self.pcm);
-        contained(|| converter.feed(&block.shape, block.samples, pcm)).map_err(|panic| {
+        let (converter, station, pcm) = (&mut self.converter, &mut self.station, &mut self.pcm);
+        let converted = contained(|| match endless {
+            true => station.feed(&block.shape, block.samples, pcm),
+            false => converter.feed(&block.shape, block.samples, pcm),
+        });
+        converted.map_err(|panic| {
             self.converter.reset();
+            self.station.reset();
             FileError::Panicked(panic)
         })?;
         Ok(true)
@@ -170,6 +190,8 @@ impl Http {
     fn complete(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
         self.pcm.clear();
         self.converter.finish(&mut self.pcm);
+        self.station.finish(&mut self.pcm);
+        writer.set_writer_ppm(None);
         let result = writer.push(&self.pcm);
         writer.set_draining(true);
         result

@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use unisono_common::format::Format;
+use unisono_common::config::sender::SourceConfig;
+use unisono_common::format::{Format, RawFormat};
 use unisono_host::clock;
 
 use super::Source;
@@ -22,6 +23,8 @@ use super::told::{Say, Told};
 pub(super) const LEVEL: Duration = Duration::from_millis(150);
 /// The most that is read at once.
 pub(super) const PIECE: Duration = Duration::from_millis(20);
+/// How many of these a pipe may hold: one that is filled again meanwhile is not read for ever.
+const MOST_SKIPPED: u32 = 64;
 /// Between looks at a full queue.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Between looks for a writer; one that comes is noticed at once.
@@ -43,6 +46,8 @@ pub(super) struct Pipe {
     looked: Duration,
     /// The MPD that writes, if one is named.
     mpd: Option<Mpd>,
+    /// Little is queued: a late look is heard.
+    hurries: bool,
 }
 
 impl Pipe {
@@ -52,7 +57,7 @@ impl Pipe {
     }
 
     /// Reads `fifo`, into which PCM of format `written` is written, and keeps about `latency` of it.
-    pub(super) fn new(fifo: Fifo, written: Format, stream: Format, latency: Duration, mpd: Option<Mpd>) -> Self {
+    pub(super) fn new(fifo: Fifo, written: RawFormat, stream: Format, latency: Duration, mpd: Option<Mpd>) -> Self {
         let feed = RawFeed::new(written, stream, latency);
         let buffer = vec![0; feed.piece(PIECE)];
         Self {
@@ -64,6 +69,7 @@ impl Pipe {
             told: Told::default(),
             looked: Duration::ZERO,
             mpd,
+            hurries: latency < Duration::from_millis(SourceConfig::PIPE_LATENCY_MS.into()),
         }
     }
 
@@ -76,7 +82,11 @@ impl Pipe {
         match self.fifo.read(&mut self.buffer, if self.connected { PIECE } else { NOBODY }) {
             Ok(Got::Bytes(bytes)) => {
                 self.set_connected(true);
-                self.feed.push(&self.buffer[..bytes], self.fifo.backlog(), writer)
+                self.feed.push(&self.buffer[..bytes], self.fifo.backlog(), writer)?;
+                if self.feed.is_late() {
+                    self.skip(writer);
+                }
+                Ok(())
             }
             Ok(Got::Silence) => {
                 self.set_connected(true);
@@ -85,6 +95,17 @@ impl Pipe {
             Ok(Got::NoWriter | Got::HungUp) => self.no_writer(writer),
             Err(error) => self.failed(&error, writer),
         }
+    }
+
+    /// Drops what waits in the pipe, and in the queue.
+    fn skip(&mut self, writer: &mut QueueWriter) {
+        for _ in 0..MOST_SKIPPED {
+            match self.fifo.read(&mut self.buffer, Duration::ZERO) {
+                Ok(Got::Bytes(bytes)) => self.feed.drop(&self.buffer[..bytes]),
+                _ => break,
+            }
+        }
+        self.feed.skip(writer);
     }
 
     fn no_writer(&mut self, writer: &mut QueueWriter) -> Result<(), Interrupt> {
@@ -131,6 +152,9 @@ impl Source for Pipe {
     fn run(mut self: Box<Self>, mut writer: QueueWriter) {
         if let Some(mpd) = self.mpd.take() {
             mpd.start(writer.status());
+        }
+        if self.hurries {
+            super::hurry();
         }
         while self.turn(&mut writer) != Err(Interrupt::Stop) {}
     }

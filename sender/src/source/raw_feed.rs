@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use unisono_common::format::Format;
+use unisono_common::config::sender::SourceConfig;
+use unisono_common::format::{Format, RawFormat};
 
 use super::drift::Drift;
 use super::feed::{BAND_S, Feed};
+use super::lateness::Lateness;
 use super::pipe::{LEVEL, frames};
 use super::queue::{Interrupt, QueueWriter};
 use super::raw::RawPcm;
-use unisono_audio::convert::{Layout, Samples, Shape};
+use unisono_audio::convert::{Layout, Shape};
 
 /// The way of raw PCM to the queue.
 #[derive(Debug)]
@@ -17,19 +19,23 @@ pub(super) struct RawFeed {
     raw: RawPcm,
     feed: Feed,
     rate: u32,
-    samples: Vec<i32>,
 }
 
 impl RawFeed {
     /// From bytes of format `written` to `stream`, of which about `latency` is queued.
-    pub(super) fn new(written: Format, stream: Format, latency: Duration) -> Self {
+    pub(super) fn new(written: RawFormat, stream: Format, latency: Duration) -> Self {
         let layout = Layout::of_count(written.channels.into());
-        let shape = Shape { rate: written.rate, layout, bits: Some(written.depth.bits()) };
+        let shape = Shape { rate: written.rate, layout, bits: written.encoding.bits() };
         // Less than half of what there is, so that a writer that is a little slow is followed before its queue is empty.
         let band_s = BAND_S.min(latency.as_secs_f64() * 0.42);
         let drift = Drift::of_writer(stream.rate, f64::from(stream.rate) * band_s);
-        let feed = Feed::new(shape, stream, drift, frames(LEVEL, stream.rate) / 4);
-        Self { raw: RawPcm::new(written), feed, rate: written.rate, samples: Vec::new() }
+        // Who asks for less than usual has a picture beside it, or hears himself.
+        let lateness = match latency < Duration::from_millis(SourceConfig::PIPE_LATENCY_MS.into()) {
+            true => Lateness::of_writer(latency.as_secs_f64()),
+            false => Lateness::of_any(),
+        };
+        let feed = Feed::new(shape, stream, drift, lateness, frames(LEVEL, stream.rate) / 4);
+        Self { raw: RawPcm::new(written), feed, rate: written.rate }
     }
 
     /// Bytes that `time` takes.
@@ -44,9 +50,23 @@ impl RawFeed {
         (waiting, held_back): (usize, bool),
         writer: &mut QueueWriter,
     ) -> Result<(), Interrupt> {
-        self.samples.clear();
-        self.raw.feed(bytes, &mut self.samples);
-        self.feed.push(Samples::Int(&self.samples), waiting / self.raw.frame_bytes(), held_back, writer)
+        self.raw.feed(bytes);
+        self.feed.push(self.raw.samples(), waiting / self.raw.frame_bytes(), held_back, writer)
+    }
+
+    /// Whether what waits in the pipe is to be [dropped](Self::drop), and what is queued [left out](Self::skip).
+    pub(super) fn is_late(&self) -> bool {
+        self.feed.is_late()
+    }
+
+    /// Takes what was read for what nobody hears; the next bytes go on in the middle of its last frame.
+    pub(super) fn drop(&mut self, bytes: &[u8]) {
+        self.raw.feed(bytes);
+    }
+
+    /// Leaves out what is queued.
+    pub(super) fn skip(&mut self, writer: &mut QueueWriter) {
+        self.feed.skip(writer);
     }
 
     /// Nothing has come for `time` more.

@@ -25,6 +25,7 @@ use unisono_host::multicast::{MulticastError, MulticastReceiver};
 use super::Source;
 use super::drift::Drift;
 use super::feed::Feed;
+use super::lateness::Lateness;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::{State, Track};
 use reorder::Reorder;
@@ -126,7 +127,8 @@ impl Rtp {
         let layout = Layout::of_count(tuned.format.channels.into());
         let shape = Shape { rate: tuned.format.rate, layout, bits: Some(tuned.format.depth.bits()) };
         let target = self.latency.as_secs_f64() * f64::from(self.stream.rate);
-        let mut feed = Feed::new(shape, self.stream, Drift::of_clock(self.stream.rate, target), target as u64 / 4);
+        let drift = Drift::of_clock(self.stream.rate, target);
+        let mut feed = Feed::new(shape, self.stream, drift, Lateness::of_any(), target as u64 / 4);
         let (mut order, mut samples, mut source) = (Reorder::default(), Vec::new(), None::<(u32, LocalTime)>);
         let (mut buffer, mut quiet) = ([0; 2048], Duration::ZERO);
         let (mut looked, mut elsewhere, mut dry) = (clock::now(), false, false);

@@ -94,6 +94,32 @@ fn a_pipe_of_another_rate_is_converted() {
 }
 
 #[test]
+fn a_pipe_of_8_bits_or_of_floating_point_gives_what_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let samples = noise(8, 20_000, 2, 3);
+    let play = |name: &str, format: &str, bytes: Vec<u8>| {
+        let path = dir.path().join(name);
+        let mut handle = pipe(&path, format, "48000:16:2").unwrap();
+        let writer = write(&path, bytes);
+        let taken = take_until(&mut handle, |handle, taken| !taken.is_empty() && idle(handle));
+        writer.join().unwrap().unwrap();
+        (taken, handle.status().snapshot().counters.clipped)
+    };
+    let expected: Vec<i32> = samples.iter().map(|sample| sample << 8).collect();
+    let (eight, _) = play("eight", "48000:8:2", samples.iter().map(|&sample| sample as u8).collect());
+    assert!(eight == expected);
+    let full_scale = |sample: &i32| *sample as f32 / 128.0;
+    let mut floats: Vec<f32> = samples.iter().map(full_scale).collect();
+    floats.extend([f32::NAN, f32::NEG_INFINITY, 1.5, -2.0]);
+    let (taken, clipped) = play("float", "48000:f:2", floats.iter().flat_map(|sample| sample.to_le_bytes()).collect());
+    let (sound, rest) = taken.split_at(expected.len());
+    // Dithered.
+    assert!(sound.iter().zip(&expected).all(|(taken, wanted)| (taken - wanted).abs() <= 1));
+    assert!(rest.len() == 4 && rest[..2].iter().all(|sample| sample.abs() <= 1) && rest[2..] == [32_767, -32_768]);
+    assert!(clipped >= 2, "{clipped}");
+}
+
+#[test]
 fn a_fast_writer_is_held_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("in.fifo");

@@ -25,7 +25,8 @@ struct Mpd {
 }
 
 impl Mpd {
-    fn new() -> Self {
+    /// One that writes `format`.
+    fn new(format: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (port, fifo) = (free_port().unwrap(), dir.path().join("mpd.fifo"));
         std::fs::create_dir(dir.path().join("music")).unwrap();
@@ -33,7 +34,7 @@ impl Mpd {
             tone(&dir.path().join(format!("music/{n}.flac")), hertz, 30, &format!("Tone {n}"));
         }
         let streams = format!(
-            "[[streams]]\nid = \"mpd@\"\nsource = {{ type = \"pipe\", path = {fifo:?}, format = \"44100:16:2\", mpd = \
+            "[[streams]]\nid = \"mpd@\"\nsource = {{ type = \"pipe\", path = {fifo:?}, format = \"{format}\", mpd = \
              \"127.0.0.1:{port}\" }}\n"
         );
         let station = Station::start(dir.path(), &streams).unwrap();
@@ -86,7 +87,7 @@ fn mpd_plays_pauses_seeks_skips_and_restarts() {
     if !have(&["mpd", "mpc", "ffmpeg"]) {
         return;
     }
-    let mut mpd = Mpd::new();
+    let mut mpd = Mpd::new("44100:16:2");
     let tap = mpd.tap();
     let log = |mpd: &Mpd| mpd.station.process.log() + &mpd.process.log();
 
@@ -138,6 +139,25 @@ fn mpd_plays_pauses_seeks_skips_and_restarts() {
     println!("mpd: {:.0} ms of silence at a restart of mpd", longest_silence_ms(&tap, asked, clock::now()));
     mpd.station.assert_unbroken(&tap);
     assert!(mpd.station.process.stop().is_some_and(|status| status.success()), "{}", log(&mpd));
+}
+
+#[test]
+fn mpd_writes_floating_point() {
+    if !have(&["mpd", "mpc", "ffmpeg"]) {
+        return;
+    }
+    let mpd = Mpd::new("44100:f:2");
+    let (tap, log) = (mpd.tap(), || mpd.station.process.log() + &mpd.process.log());
+    mpd.mpc(&["play", "1"]);
+    let heard = truth::wait_for(PATIENCE, || Some(tap.sound(0)).filter(|heard| heard.len() >= 96_000));
+    let Some(heard) = heard else { panic!("too little sound:\n{}", log()) };
+    // A second of the first tone, which is 441 Hz at an eighth of full scale or a little less.
+    let tone = &heard[48_000..96_000];
+    let crossings = tone.windows(2).filter(|pair| (pair[0] < 0) != (pair[1] < 0)).count();
+    let peak = tone.iter().fold(0, |peak, sample| sample.abs().max(peak));
+    println!("mpd: {crossings} crossings a second and a peak of {peak} by floating point");
+    let right = (872..=892).contains(&crossings) && (2_000..5_000).contains(&peak);
+    assert!(right || mpd.station.lost_ms() > 40.0, "{crossings} crossings, peak {peak}\n{}", log());
 }
 
 /// The longest time between two packets with sound in it.

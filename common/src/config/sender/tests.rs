@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::format::RawFormat;
 
 fn parse(text: &str) -> Result<SenderConfig, ConfigError> {
     SenderConfig::parse(Path::new("sender.toml"), text)
@@ -88,7 +89,28 @@ fn a_pipe_without_a_format_takes_the_streams() {
     let config =
         parse("[[streams]]\nformat = '96000:24:2'\nsource = { type = 'pipe', path = '/p', latency_ms = 7 }").unwrap();
     let SourceConfig::Pipe { format, latency_ms, .. } = config.streams[0].source else { panic!("a pipe") };
-    assert_eq!((format, latency_ms), (config.streams[0].format, 7));
+    assert_eq!((format, latency_ms), (RawFormat::from(config.streams[0].format), 7));
+}
+
+#[test]
+fn a_pipe_carries_what_mpd_writes_and_the_wire_what_rtp_does() {
+    let raw = |format: &str| format!("[[streams]]\nsource = {{ type = 'pipe', path = '/p', format = '{format}' }}");
+    for format in ["44100:8:2", "48000:24:2", "48000:f:2"] {
+        let config = parse(&raw(format)).unwrap();
+        let SourceConfig::Pipe { format: read, .. } = config.streams[0].source else { panic!("a pipe") };
+        assert_eq!(read.to_string(), format);
+    }
+    let told = complaint(&raw("48000:float:2"));
+    assert!(told.contains("sender.toml:2: format") && told.contains("8, 16, 24, 32 or f"), "{told}");
+    for (format, right) in [("48000:32:2", "48000:24:2"), ("44100:f:1", "44100:24:1"), ("44100:8:2", "44100:16:2")] {
+        let told = complaint(&format!("[[streams]]\nformat = '{format}'"));
+        assert!(told.contains("sender.toml:2: format") && told.contains(right), "{told}");
+        let source = format!("{{ type = 'rtp', address = '239.1.2.3:5004', format = '{format}' }}");
+        let told = complaint(&format!("[[streams]]\nsource = {source}"));
+        assert!(told.contains("sender.toml:2: format") && told.contains(right), "{told}");
+    }
+    let told = complaint("[[streams]]\nformat = '48000:20:2'");
+    assert!(told.contains("16 or 24"), "{told}");
 }
 
 #[test]

@@ -1,57 +1,72 @@
-//! From PCM that comes by its writer's clock to frames of a stream: [`Converter`], [`Stretch`], quantiser.
+//! From PCM that comes by its writer's clock to frames of a stream: [`Converter`], with [`Stretch`] before its quantiser.
 //!
 //! While nothing is stretched, it does what the converter does alone: what needs no change is moved bit for bit.
 
-use unisono_common::format::{Depth, Format};
+use unisono_common::format::Format;
 
 use super::stretch::Stretch;
-use super::{Converter, Quantiser, Samples, Shape};
+use super::{Converter, Path, Samples, Shape};
 
 /// Converts blocks of live PCM to one format, and takes up the difference between two clocks.
 #[derive(Debug)]
 pub struct Bridge {
-    to: Format,
-    wide: Converter,
+    converter: Converter,
     stretch: Stretch,
-    quantiser: Quantiser,
-    /// Frames at the stream's rate, at the top of 32 bits.
-    frames: Vec<i32>,
-    floats: Vec<f64>,
+    /// Full scale of the stream's integers.
+    scale: f64,
+    /// Frames of the stream, bit for bit.
+    exact: Vec<i32>,
+    /// Frames at the stream's rate; full scale is 1.0.
+    frames: Vec<f64>,
     stretched: Vec<f64>,
 }
-
-const FULL_SCALE: f64 = 2_147_483_648.0;
 
 impl Bridge {
     /// Converts to `to`; `seed` starts the dither.
     pub fn new(to: Format, seed: u64) -> Self {
         Self {
-            to,
-            wide: Converter::new(Format { depth: Depth::S32, ..to }, seed),
+            converter: Converter::new(to, seed),
             stretch: Stretch::new(to.channels.into()),
-            quantiser: Quantiser::new(to.depth.bits(), seed.wrapping_add(1)),
+            scale: f64::from(1_u32 << (to.depth.bits() - 1)),
+            exact: Vec::new(),
             frames: Vec::new(),
-            floats: Vec::new(),
             stretched: Vec::new(),
         }
     }
 
     /// Appends what `samples` become to `out`, as interleaved integers of the stream's depth.
     pub fn feed(&mut self, shape: &Shape, samples: Samples<'_>, out: &mut Vec<i32>) {
+        if self.converter.shape.as_ref() != Some(shape) {
+            self.complete(out);
+            self.converter.begin(shape);
+        }
         self.frames.clear();
-        self.wide.feed(shape, samples, &mut self.frames);
-        let exact = self.wide.is_exact() && shape.bits.is_some_and(|bits| bits <= self.to.depth.bits());
-        self.pass_on(exact, out);
+        if let Path::Processed(chain) = &mut self.converter.path {
+            self.frames.extend_from_slice(chain.feed(samples, self.converter.gain));
+            return self.pass_on(out);
+        }
+        self.exact.clear();
+        self.converter.feed(shape, samples, &mut self.exact);
+        self.frames.extend(self.exact.iter().map(|&sample| f64::from(sample) / self.scale));
+        if self.stretch.is_engaged() {
+            return self.pass_on(out);
+        }
+        self.stretch.bypass(&self.frames);
+        out.extend_from_slice(&self.exact);
     }
 
     /// Completes what went before: nothing that came is held back any longer.
     pub fn finish(&mut self, out: &mut Vec<i32>) {
-        self.frames.clear();
-        self.wide.finish(&mut self.frames);
-        self.pass_on(false, out);
+        self.complete(out);
         self.stretched.clear();
         self.stretch.finish(&mut self.stretched);
-        out.extend(self.stretched.iter().map(|&sample| self.quantiser.quantise(sample)));
+        self.converter.quantiser.round(&self.stretched, out);
+    }
+
+    /// Forgets what is held back: the next block does not follow the last one, and nothing is stretched.
+    pub fn reset(&mut self) {
+        self.converter.reset();
+        self.stretch.reset();
     }
 
     /// Frames of the stream for each frame that comes; from the first call on nothing is bit for bit any more.
@@ -71,24 +86,30 @@ impl Bridge {
 
     /// Samples that went beyond full scale so far, and were held there.
     pub fn clipped(&self) -> u64 {
-        self.wide.clipped() + self.quantiser.clipped()
+        self.converter.clipped()
     }
 
-    fn pass_on(&mut self, exact: bool, out: &mut Vec<i32>) {
-        self.floats.clear();
-        self.floats.extend(self.frames.iter().map(|&sample| f64::from(sample) / FULL_SCALE));
+    /// Brings out what the converter holds.
+    fn complete(&mut self, out: &mut Vec<i32>) {
+        self.frames.clear();
+        if let (Some(_), Path::Processed(chain)) = (self.converter.shape.take(), &mut self.converter.path) {
+            self.frames.extend_from_slice(chain.finish());
+        }
+        self.pass_on(out);
+    }
+
+    /// Appends `frames` to `out`, by way of the stretching if there is any.
+    fn pass_on(&mut self, out: &mut Vec<i32>) {
         if self.stretch.is_engaged() {
             self.stretched.clear();
-            self.stretch.feed(&self.floats, &mut self.stretched);
-            out.extend(self.stretched.iter().map(|&sample| self.quantiser.quantise(sample)));
-            return;
-        }
-        self.stretch.bypass(&self.floats);
-        if exact {
-            let shift = 32 - self.to.depth.bits();
-            out.extend(self.frames.iter().map(|sample| sample >> shift));
+            self.stretch.feed(&self.frames, &mut self.stretched);
+            self.converter.quantiser.round(&self.stretched, out);
         } else {
-            out.extend(self.floats.iter().map(|&sample| self.quantiser.quantise(sample)));
+            self.stretch.bypass(&self.frames);
+            self.converter.quantiser.round(&self.frames, out);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

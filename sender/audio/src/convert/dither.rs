@@ -53,6 +53,11 @@ impl Quantiser {
         held as i32
     }
 
+    /// Appends the integers for `samples` to `out`.
+    pub fn round(&mut self, samples: &[f64], out: &mut Vec<i32>) {
+        out.extend(samples.iter().map(|&sample| self.quantise(sample)));
+    }
+
     /// Samples held at full scale so far.
     pub fn clipped(&self) -> u64 {
         self.clipped

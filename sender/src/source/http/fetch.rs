@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -19,9 +20,10 @@ use crate::source::status::State;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between looks whether anybody still waits.
 const LOOK: Duration = Duration::from_millis(100);
-/// Bytes read at once, and how many of those may wait: half a minute of a station.
-const PIECE: usize = 8 * 1024;
-const PIECES: usize = 64;
+/// Bytes read at once, and how many of those may wait: half a minute of a station, even of one whose packets are small. What
+/// it sends ahead of time then waits here, and tells its clock.
+const PIECE: usize = 4 * 1024;
+const PIECES: usize = 512;
 /// The longest list that is read, in bytes: a feed of some years.
 const LONGEST_LIST: usize = 4 * 1024 * 1024;
 /// Bytes of a response's head.
@@ -74,9 +76,10 @@ pub(super) struct About {
 pub(super) fn open(url: &str, patience: Patience) -> Result<Fetched, FetchError> {
     let (pieces, received) = sync_channel(PIECES);
     let (answer, answered) = sync_channel(1);
-    let url = url.to_owned();
-    let spawned = thread::Builder::new().name("src-fetch".to_owned()).spawn(move || fetch(&url, &answer, &pieces));
-    spawned?;
+    let (url, backlog) = (url.to_owned(), Backlog::default());
+    let filled = backlog.clone();
+    let thread = thread::Builder::new().name("src-fetch".to_owned());
+    thread.spawn(move || fetch(&url, &answer, &pieces, &filled))?;
     let answer = loop {
         match answered.recv_timeout(LOOK) {
             Ok(answer) => break answer?,
@@ -89,6 +92,7 @@ pub(super) fn open(url: &str, patience: Patience) -> Result<Fetched, FetchError>
         Answer::Sound { about, interval } => {
             let reader = Reader {
                 pieces: Mutex::new(received),
+                backlog,
                 current: VecDeque::new(),
                 icy: interval.map(Deinterleaver::new),
                 titles: Titles::default(),
@@ -112,7 +116,7 @@ enum Answer {
 type Piece = io::Result<Vec<u8>>;
 
 /// The thread: answers once, then sends pieces until nobody takes them.
-fn fetch(url: &str, answer: &SyncSender<Result<Answer, FetchError>>, pieces: &SyncSender<Piece>) {
+fn fetch(url: &str, answer: &SyncSender<Result<Answer, FetchError>>, pieces: &SyncSender<Piece>, backlog: &Backlog) {
     let (head, mut body) = match ask(url) {
         Ok(opened) => opened,
         Err(error) => return drop(answer.send(Err(error))),
@@ -132,6 +136,7 @@ fn fetch(url: &str, answer: &SyncSender<Result<Answer, FetchError>>, pieces: &Sy
             Err(error) => return drop(pieces.send(Err(error))),
         };
         piece.truncate(read);
+        backlog.came(read);
         if pieces.send(Ok(piece)).is_err() {
             return;
         }
@@ -184,12 +189,48 @@ fn ask(url: &str) -> Result<(Answer, Box<dyn Read + Send>), FetchError> {
 pub(super) struct Reader {
     /// In a mutex only because decoders want sources that threads could share.
     pieces: Mutex<Receiver<Piece>>,
+    backlog: Backlog,
     current: VecDeque<u8>,
     icy: Option<Deinterleaver>,
     titles: Titles,
     patience: Patience,
     /// Something has come: from here on, nothing is a stall.
     begun: bool,
+}
+
+/// What has come by the network and waits for the decoder; clones tell of the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Backlog(Arc<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    pieces: AtomicUsize,
+    /// Bytes that have come, and those of them that the decoder has had.
+    came: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Backlog {
+    /// Bytes that the decoder has had, and those that wait for it.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        let taken = self.0.taken.load(Relaxed);
+        (taken, self.0.came.load(Relaxed).saturating_sub(taken))
+    }
+
+    /// Whether more would come if there were room: how much waits says nothing of the other side's clock.
+    pub(super) fn held_back(&self) -> bool {
+        self.0.pieces.load(Relaxed) >= PIECES / 2
+    }
+
+    pub(super) fn came(&self, bytes: usize) {
+        self.0.pieces.fetch_add(1, Relaxed);
+        self.0.came.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn taken(&self, bytes: usize) {
+        self.0.pieces.fetch_sub(1, Relaxed);
+        self.0.taken.fetch_add(bytes as u64, Relaxed);
+    }
 }
 
 /// The title that the station told last.
@@ -213,6 +254,11 @@ impl Reader {
         self.titles.clone()
     }
 
+    /// What waits for it.
+    pub(super) fn backlog(&self) -> Backlog {
+        self.backlog.clone()
+    }
+
     /// The next piece; None at the end.
     fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         let pieces = self.pieces.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -223,7 +269,9 @@ impl Reader {
             match pieces.recv_timeout(LOOK) {
                 Ok(piece) => {
                     self.begun = true;
-                    return piece.map(Some);
+                    let piece = piece?;
+                    self.backlog.taken(piece.len());
+                    return Ok(Some(piece));
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if self.begun && self.patience.is_dry() {
