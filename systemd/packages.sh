@@ -1,4 +1,4 @@
-# Sourced by ./run and ./test: what a machine needs, and how it gets it.
+# Sourced by ./run, ./test and .ci/run: what a machine needs, and how it gets it.
 BUILD_PACKAGES=(gcc libc6-dev pkg-config libasound2-dev)
 # mpd, mpc, icecast2 and shairport-sync feed sources in tests, as child processes with configurations of their own; linuxptp's
 # ptp4l is the clock of AES67 streams.
@@ -9,6 +9,9 @@ INTEROP_PACKAGES=(
     dbus gstreamer1.0-plugins-bad gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-tools pipewire
     pipewire-bin pulseaudio pulseaudio-utils vlc-bin vlc-plugin-base wireplumber
 )
+
+# What .ci/run needs beside, to count instructions.
+CI_PACKAGES=(valgrind)
 
 # What ./test --all needs beside. qemu-user has what qemu-user-static lacks: plugins, which count instructions.
 ALL_PACKAGES=(lintian mmdebstrap qemu-user systemd-container)

@@ -134,12 +134,14 @@ impl House {
     /// Patches a room to a stream, or to silence; the rooms of its group follow.
     pub fn patch(&mut self, room: &str, stream: Option<&str>) -> Result<(), Refusal> {
         self.let_in(room)?;
-        let followers = match self.group_of(room) {
+        let followers: Vec<String> = match self.group_of(room) {
             Some(group) => group.rooms().map(str::to_owned).collect(),
             None => vec![room.to_owned()],
         };
-        for room in self.rooms.values_mut().filter(|room| followers.contains(&room.id)) {
-            room.stream = stream.map(str::to_owned);
+        for id in followers {
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.stream = stream.map(str::to_owned);
+            }
         }
         Ok(())
     }

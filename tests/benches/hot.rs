@@ -12,7 +12,7 @@ fn names() -> Vec<&'static str> {
 
 #[divan::bench(args = names())]
 fn part(bencher: divan::Bencher<'_, '_>, name: &str) {
-    if let Some(mut case) = hot::cases().into_iter().find(|case| case.name == name) {
-        bencher.bench_local(|| (case.run)());
+    if let Some(case) = hot::cases().into_iter().find(|case| case.name == name) {
+        bencher.bench_local((case.make)());
     }
 }

@@ -18,10 +18,11 @@ use unisono_tests::records::Record;
 use unisono_tests::signals::{self, Signal};
 use unisono_tests::stalls::{Stalls, Watch};
 use unisono_tests::threads::{Share, Snapshot};
-use unisono_tests::{AUDIBLE, machine, namespaces, pulseaudio, snapcast, truth};
+use unisono_tests::{machine, namespaces, pulseaudio, snapcast, truth};
 
+use crate::attempts::{self, DISTURBED_MS, NOT_BEGUN, NotBegun, Row, wait_for_rooms};
 use crate::run::{Bench, Stage, logs, stop};
-use crate::{ATTEMPTS, DISTURBED_MS, scenes};
+use crate::scenes;
 
 /// Frames of the noise: short enough to be searched through whenever a room is lost.
 const PERIOD: usize = 1 << 20;
@@ -73,26 +74,30 @@ pub(crate) fn measure(bench: &Bench, rooms: usize, only: &[Player]) -> Result<()
     let rooms = scenes::off(rooms, scenes::CARDS_PPM);
     println!("{}; {} rooms, {} s each\n", machine::describe(), rooms.len(), bench.duration.as_secs());
     heading();
-    let mut outcomes = vec![];
+    let mut rows = vec![];
     for &player in Player::value_variants().iter().filter(|player| only.is_empty() || only.contains(player)) {
-        match undisturbed(bench, player, &rooms, &signal) {
-            Ok(outcome) => {
-                row(&outcome);
-                outcomes.push(outcome);
-            }
+        let peer = player != Player::Unisono;
+        let stalled_ms = |outcome: &Outcome| outcome.stalls.worst_ms;
+        let play = || play(bench, player, &rooms, &signal);
+        let played = match attempts::undisturbed(name(player), peer, stalled_ms, play) {
             // What another program does not do here leaves the others' figures what they are.
-            Err(error) if player != Player::Unisono && !truth::interrupted() => {
-                println!("| {} | did not play | | | | | | | | |", name(player));
+            Err(error) if peer && !truth::interrupted() => {
                 eprintln!("{error:#}");
+                None
             }
-            Err(error) => return Err(error),
+            played => played?,
+        };
+        match &played {
+            Some(outcome) => row(outcome),
+            None => println!("| {} | {NOT_BEGUN} | | | | | | | | |", name(player)),
         }
+        rows.push(Row::of(name(player), played));
+        std::fs::write(bench.out().join("beside.json"), serde_json::to_string_pretty(&rows)?)?;
     }
-    for outcome in outcomes.iter().filter(|outcome| outcome.player == Player::Unisono) {
+    for outcome in rows.iter().filter_map(Row::played).filter(|outcome| outcome.player == Player::Unisono) {
         threads("sender", &outcome.sender_threads);
         threads("room 1", &outcome.room_threads);
     }
-    std::fs::write(bench.out().join("beside.json"), serde_json::to_string_pretty(&outcomes)?)?;
     println!("\nFigures and logs: {}", bench.out().display());
     Ok(())
 }
@@ -103,22 +108,6 @@ pub(crate) fn threads(of: &str, shares: &[Share]) {
     for Share { name, cpu_percent, wakes_per_s } in shares {
         println!("| `{name}` | {cpu_percent:.3} | {wakes_per_s:.1} |");
     }
-}
-
-/// Plays it, and again when the machine itself stood still meanwhile; what was disturbed least is kept.
-fn undisturbed(bench: &Bench, player: Player, rooms: &[Room], signal: &Arc<Signal>) -> Result<Outcome> {
-    let mut best = play(bench, player, rooms, signal)?;
-    for _ in 1..ATTEMPTS {
-        if best.stalls.worst_ms <= DISTURBED_MS {
-            break;
-        }
-        eprintln!("{} again: the machine stood still for {:.0} ms", name(player), best.stalls.worst_ms);
-        let next = play(bench, player, rooms, signal)?;
-        if next.stalls.worst_ms < best.stalls.worst_ms {
-            best = next;
-        }
-    }
-    Ok(best)
 }
 
 fn play(bench: &Bench, player: Player, rooms: &[Room], signal: &Arc<Signal>) -> Result<Outcome> {
@@ -190,7 +179,7 @@ fn start(
         Player::Pulseaudio => pulseaudio::start_server(house, &fifo, dir)?,
     }];
     let there = truth::wait_for(PATIENCE, || fifo.exists().then_some(()));
-    ensure!(there.is_some(), "the server makes no pipe:\n{}", logs(&programs));
+    there.ok_or_else(|| NotBegun::of(&programs))?;
     // Rooms that ask before their server listens may wait for seconds.
     truth::pause(Duration::from_secs(1));
     let feeder = Feeder::start_live(&fifo, Arc::clone(signal), 2)?;
@@ -202,9 +191,7 @@ fn start(
             Player::Pulseaudio => pulseaudio::start_room(house, number, room, &name, dir)?,
         });
     }
-    let sounds = |i: usize| Record::open(&dir.join(format!("u{i}"))).ok()?.first_sound(i64::MIN, AUDIBLE);
-    let all_sound = truth::wait_for(PATIENCE, || (1..=rooms.len()).all(|i| sounds(i).is_some()).then_some(()));
-    ensure!(all_sound.is_some(), "not all rooms sound:\n{}", logs(&programs));
+    wait_for_rooms(dir, rooms.len(), PATIENCE, &programs)?;
     truth::pause(SETTLED);
     Ok((programs, feeder))
 }

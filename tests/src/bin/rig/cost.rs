@@ -18,12 +18,12 @@ use symphonia::core::meta::MetadataOptions;
 use unisono_tests::feeder::make_fifo;
 use unisono_tests::house::{Room, Stream};
 use unisono_tests::processes::{Launch, Process, Usage};
-use unisono_tests::records::Record;
 use unisono_tests::stalls::Watch;
 use unisono_tests::threads::{self, Share, Snapshot};
-use unisono_tests::{AUDIBLE, machine, signals, snapcast, truth};
+use unisono_tests::{machine, signals, snapcast, truth};
 
-use crate::run::{Bench, Stage, logs, stop};
+use crate::attempts::{DISTURBED_MS, wait_for_rooms};
+use crate::run::{Bench, Stage, stop};
 use crate::{beside, scenes};
 
 /// Frames of the file, which is played round after round: 44 s.
@@ -178,17 +178,14 @@ fn snapserver(bench: &Bench, stage: Stage, file: &Path) -> Result<Cost> {
 
 /// What the first of the programs takes while the others, rooms, play.
 fn taken(bench: &Bench, stage: &Stage, what: &str, mut programs: Vec<Process>, rooms: usize) -> Result<Cost> {
-    let sounds =
-        |number: usize| Record::open(&stage.dir.join(format!("u{number}"))).ok()?.first_sound(i64::MIN, AUDIBLE);
-    let all_sound = truth::wait_for(PATIENCE, || (1..=rooms).all(|i| sounds(i).is_some()).then_some(()));
-    ensure!(all_sound.is_some(), "{what}: not all rooms sound:\n{}", logs(&programs));
+    wait_for_rooms(&stage.dir, rooms, PATIENCE, &programs).with_context(|| what.to_owned())?;
     truth::pause(SETTLED);
     programs[0].reset_usage();
     let (before, watch) = (Snapshot::of(programs[0].id()), Watch::start());
     truth::pause(bench.duration);
     let (usage, threads, stalls) = (programs[0].usage(), Snapshot::of(programs[0].id()).since(&before), watch.finish());
     ensure!(!truth::interrupted(), "ended before the end of: {what}");
-    if stalls.worst_ms > crate::DISTURBED_MS {
+    if stalls.worst_ms > DISTURBED_MS {
         eprintln!("{what}: the machine stood still for {:.0} ms meanwhile", stalls.worst_ms);
     }
     stop(&mut programs);

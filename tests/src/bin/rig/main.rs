@@ -3,6 +3,7 @@
 //! `rig accuracy` fills in the table of docs/accuracy.md; `rig --help` tells the rest. Needs root (namespaces), a C
 //! compiler with ALSA's headers, and iproute2; touches no network but its own.
 
+mod attempts;
 mod beside;
 mod calls;
 mod cost;
@@ -31,10 +32,6 @@ use unisono_tests::{house, player, truth};
 
 use run::{Bench, Outcome, System};
 use scenes::Scene;
-
-/// A scene beside a stall of the machine of over this is played again, so often in all.
-const DISTURBED_MS: f64 = 20.0;
-const ATTEMPTS: u32 = 3;
 
 /// Measures how far apart rooms play, at the analog outputs of simulated sound cards.
 #[derive(Debug, Parser)]
@@ -221,45 +218,23 @@ fn accuracy(bench: &Bench, scenes: &[Scene], systems: &[System]) -> Result<()> {
     let signal = Arc::new(signals::noise(48_000, NOISE_PERIOD, scenes::SEED));
     let mut table = report::Table::begin();
     for scene in scenes {
-        let mut outcomes = vec![];
         for &system in systems {
-            let outcome = match undisturbed(bench, system, scene, &signal) {
+            let what = format!("{} {system:?}", scene.name).to_lowercase();
+            let stalled_ms = |outcome: &Outcome| outcome.stalls.worst_ms;
+            let play = || bench.run(system, scene, &signal);
+            match attempts::undisturbed(&what, system == System::Snapcast, stalled_ms, play) {
                 // A kernel without netem, say: the other scenes can be played for all that.
                 Err(error) if error.is::<NetworkError>() && scene.target_us.is_none() => {
                     println!("{:<10} can't be played here: {error}", scene.name);
-                    continue;
                 }
-                result => result?,
-            };
-            table.row(&outcome);
-            outcomes.push(outcome);
+                played => table.add(scene, system, played?),
+            }
+            table.save(bench.out())?;
         }
-        if outcomes.is_empty() {
-            continue;
-        }
-        report::plot(bench.out(), scene, &outcomes)?;
-        table.add(outcomes);
-        table.save(bench.out())?;
+        report::plot(bench.out(), scene, table.of(scene))?;
     }
     println!("\nTable and plots: {}", bench.out().display());
     Ok(())
-}
-
-/// Plays the scene; once more, up to three times in all, when the machine itself stood still meanwhile. What is kept is
-/// what was disturbed least, whatever it sounded like.
-fn undisturbed(bench: &Bench, system: System, scene: &Scene, signal: &Arc<signals::Signal>) -> Result<Outcome> {
-    let mut best = bench.run(system, scene, signal)?;
-    for _ in 1..ATTEMPTS {
-        if best.stalls.worst_ms <= DISTURBED_MS {
-            break;
-        }
-        println!("{:<10} again: the machine stood still for {:.0} ms", scene.name, best.stalls.worst_ms);
-        let next = bench.run(system, scene, signal)?;
-        if next.stalls.worst_ms < best.stalls.worst_ms {
-            best = next;
-        }
-    }
-    Ok(best)
 }
 
 fn choose(rooms: usize, only: &[String]) -> Result<Vec<Scene>> {

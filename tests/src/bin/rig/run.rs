@@ -18,7 +18,11 @@ use unisono_tests::signals::Signal;
 use unisono_tests::stalls::{Stall, Stalls, Watch};
 use unisono_tests::{snapcast, truth};
 
+use crate::attempts::wait_for_rooms;
 use crate::scenes::{Link, Scene};
+
+/// How long Snapcast may take until all its rooms sound.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What counts begins so long after the last room's first sound, in seconds.
 pub(crate) const SKIP_S: f64 = 5.0;
@@ -121,17 +125,23 @@ impl Bench {
 
     /// A house for `rooms` rooms, whose files are in a directory of the given name.
     pub(crate) fn stage(&self, name: &str, rooms: usize) -> Result<Stage> {
-        let dir = self.work.path().join(name);
-        std::fs::create_dir_all(&dir)?;
+        let dir = self.empty(name)?;
         Ok(Stage { house: House::new(rooms, &dir, &self.binaries, &self.instruments)?, dir })
     }
 
     /// The same on a switch that does what it is told; rooms report in their logs every second.
     pub(crate) fn impaired(&self, name: &str, rooms: usize, seed: u64) -> Result<Stage> {
-        let dir = self.work.path().join(name);
-        std::fs::create_dir_all(&dir)?;
+        let dir = self.empty(name)?;
         let house = House::impaired(rooms, seed, &dir, &self.binaries, &self.instruments)?;
         Ok(Stage { house, dir })
+    }
+
+    /// A directory of this name, without what an attempt that failed has left there.
+    fn empty(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.work.path().join(name);
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir)?;
+        Ok(dir)
     }
 
     /// Plays the scene.
@@ -150,6 +160,10 @@ impl Bench {
         let feeder = begin(&fifo, signal.clone(), 2)?;
         let mut programs = self.start(system, scene, &stage, &fifo)?;
         let load = Load::start(if scene.load { std::thread::available_parallelism()?.get() } else { 0 })?;
+        if system == System::Snapcast {
+            // Its clients do not always begin: that is known before the scene has been waited for.
+            wait_for_rooms(&stage.dir, scene.rooms.len(), PATIENCE, &programs)?;
+        }
         truth::pause(Duration::from_secs(2));
         programs.iter_mut().for_each(Process::reset_usage);
         let watch = Watch::start();

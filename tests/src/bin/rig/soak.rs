@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use unisono_tests::analysis::{Fix, Survey};
 use unisono_tests::signals::{self, NOISE_PERIOD};
 use unisono_tests::stalls::Stall;
@@ -23,9 +23,10 @@ const HALF_WINDOW_MS: f64 = 125.0;
 pub(crate) fn measure(bench: &Bench, scene: &Scene) -> Result<()> {
     let signal = Arc::new(signals::noise(48_000, NOISE_PERIOD, scenes::SEED));
     let mut table = report::Table::begin();
-    let outcome = bench.run(System::Unisono, scene, &signal)?;
-    table.row(&outcome);
-    report::plot(bench.out(), scene, std::slice::from_ref(&outcome))?;
+    table.add(scene, System::Unisono, Some(bench.run(System::Unisono, scene, &signal)?));
+    table.save(bench.out())?;
+    report::plot(bench.out(), scene, table.of(scene))?;
+    let outcome = table.of(scene).next().context("a scene was played")?;
     let after_ms = f64::from(bench.delay_ms) + AFTER_MS;
     let (mut explained, mut unexplained) = (Faults::default(), Faults::default());
     for (room, starts) in outcome.survey.starts.iter().enumerate() {
@@ -43,8 +44,6 @@ pub(crate) fn measure(bench: &Bench, scene: &Scene) -> Result<()> {
     println!("from the pipe to the DAC: median {:.1} ms, p99 {:.1}, max {:.1}", late.median, late.p99, late.max);
     println!("just after a stall of the machine ({} of over 10 ms): {explained}", outcome.each_stall.len());
     println!("without one: {unexplained}");
-    table.add(vec![outcome]);
-    table.save(bench.out())?;
     anyhow::ensure!(unexplained == Faults::default(), "damage that no stall of the machine explains");
     Ok(())
 }

@@ -17,7 +17,7 @@ use unisono_tests::signals::{self, NOISE_PERIOD, Signal};
 use unisono_tests::stalls::Watch;
 use unisono_tests::{AUDIBLE, namespaces, truth};
 
-use crate::DISTURBED_MS;
+use crate::attempts::DISTURBED_MS;
 use crate::run::{Bench, stop};
 use crate::scenes;
 

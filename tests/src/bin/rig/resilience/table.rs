@@ -1,6 +1,7 @@
 //! The table as it is printed, and what its targets say.
 
-use super::{MAY_TAKE_S, Outcome};
+use super::{MAY_TAKE_S, Outcome, Scene};
+use crate::attempts::NOT_BEGUN;
 use crate::run::System;
 
 pub(super) fn heading() {
@@ -53,6 +54,10 @@ pub(super) fn row(o: &Outcome) {
         println!("          packets that the crowd could not have played: {lost}");
     }
     o.unclean.iter().for_each(|what| println!("          {what}"));
+}
+
+pub(super) fn not_begun(scene: &Scene, system: System, delay_ms: u32) {
+    println!("{:<9} {:<9} {delay_ms:>5}  {NOT_BEGUN}", scene.name, format!("{system:?}").to_lowercase());
 }
 
 fn judgement(o: &Outcome) -> String {
