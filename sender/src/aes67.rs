@@ -38,6 +38,11 @@ impl Clocks {
         Clocks { interface, followed: BTreeMap::new() }
     }
 
+    /// Those to come are heard on this interface; those that are followed find it by its name.
+    pub(crate) fn listen_on(&mut self, interface: Interface) {
+        self.interface = interface;
+    }
+
     /// The clock of a domain.
     pub(crate) fn get(&mut self, domain: u8) -> Result<Arc<PtpClock>, PtpError> {
         if let Some(clock) = self.followed.get(&domain).and_then(Weak::upgrade) {

@@ -61,6 +61,9 @@ pub struct Announcer {
     sender: MulticastSender,
     receiver: MulticastReceiver,
     origin: Ipv4Addr,
+    ttl: u8,
+    /// The interface to go to, while there are no sockets to be had on it.
+    wanted: Option<Interface>,
     rhythm: Rhythm,
     /// Descriptions that no longer hold: their deletion is sent this many times more.
     outdated: Vec<(String, u32)>,
@@ -80,20 +83,42 @@ impl Announcer {
         streams: Streams,
         now: LocalTime,
     ) -> Result<Self, MulticastError> {
-        let options = SendOptions { source_port: 0, ttl, dscp: 0 };
-        let listen = SocketAddr::from((GROUP_LOCAL, sap::PORT));
+        let (sender, receiver) = sockets(interface, ttl)?;
         Ok(Announcer {
             streams,
-            sender: MulticastSender::open(interface, multicast::IPV4, options)?,
-            receiver: MulticastReceiver::join(listen, interface)?,
+            sender,
+            receiver,
             origin,
+            ttl,
+            wanted: None,
             rhythm: Rhythm::new(now),
             outdated: Vec::new(),
             off: Vec::new(),
         })
     }
 
-    /// There is a new stream: whoever listens should learn of it soon.
+    /// The interface is another one of its name, or has another address: announces there as soon as that can be had.
+    pub fn follow(&mut self, interface: Interface, now: LocalTime) {
+        match sockets(&interface, self.ttl) {
+            Ok((sender, receiver)) => {
+                (self.sender, self.receiver, self.wanted) = (sender, receiver, None);
+                self.origin = interface.ipv4.unwrap_or(self.origin);
+                self.hurry(now);
+            }
+            Err(error) => {
+                debug!("SAP: {error}");
+                self.wanted = Some(interface);
+            }
+        }
+    }
+
+    /// There is a new stream: whoever listens should learn of it soon. What went and is back as it was is no longer deleted.
+    pub fn begin(&mut self, sdp: &str, now: LocalTime) {
+        self.outdated.retain(|(outdated, _)| *outdated != *sdp);
+        self.hurry(now);
+    }
+
+    /// Descriptions have changed: whoever listens should learn of it soon.
     pub fn hurry(&mut self, now: LocalTime) {
         self.rhythm = Rhythm::new(now);
     }
@@ -109,6 +134,9 @@ impl Announcer {
 
     /// Sends what is due and reads what has come in. To be called about once a second.
     pub fn tick(&mut self, now: LocalTime) {
+        if let Some(interface) = self.wanted.take() {
+            self.follow(interface, now);
+        }
         self.follow_clocks(now);
         self.follow_switches();
         for (sdp, left) in &mut self.outdated {
@@ -185,6 +213,14 @@ impl Announcer {
             }
         }
     }
+}
+
+/// What announcements leave by, and those of others come in by.
+fn sockets(interface: &Interface, ttl: u8) -> Result<(MulticastSender, MulticastReceiver), MulticastError> {
+    let options = SendOptions { source_port: 0, ttl, dscp: 0 };
+    let listen = SocketAddr::from((GROUP_LOCAL, sap::PORT));
+    let sender = MulticastSender::open(interface, multicast::IPV4, options)?;
+    Ok((sender, MulticastReceiver::join(listen, interface)?))
 }
 
 const ALL_GROUPS: [Ipv4Addr; 3] = [GROUP_PULSE, GROUP_LOCAL, GROUP_GLOBAL];

@@ -36,6 +36,9 @@ const QUEUE: usize = 512;
 /// How often a thread whose stream is silent looks whether anybody listens.
 const LOOK_NS: i64 = 250_000_000;
 
+/// Without a packet for so long the group is joined anew: the interface may be another one.
+const REJOIN_NS: i64 = 2_000_000_000;
+
 /// How a stream is wrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Container {
@@ -110,9 +113,11 @@ impl Listeners {
         let place = Place::take(&self.taken)?;
         let wrap = container.wrap(session.format, &session.name).ok_or(ListenError::Format(session.format))?;
         let group = SocketAddr::new(session.address, session.port);
+        // By now it may be another one of the same name.
+        let interface = Interface::by_name(&self.interface.name).map_err(MulticastError::from)?;
         let socket = match session.source {
-            Some(source) => MulticastReceiver::join_source(group, source, &self.interface)?,
-            None => MulticastReceiver::join(group, &self.interface)?,
+            Some(source) => MulticastReceiver::join_source(group, source, &interface)?,
+            None => MulticastReceiver::join(group, &interface)?,
         };
         let (sender, chunks) = mpsc::channel(QUEUE);
         let line = Line::new(session.format, session.payload_type);
@@ -156,6 +161,7 @@ impl Drop for Place {
 /// Passes on what comes, until nobody listens or the listener does not keep up.
 fn listen(mut socket: MulticastReceiver, mut line: Line, mut wrap: Box<dyn Wrap>, listener: &Sender<Bytes>) {
     let (mut buffer, mut samples, mut bytes) = ([0; 2048], Vec::new(), wrap.head());
+    let mut heard = clock::now();
     loop {
         if !bytes.is_empty() && listener.try_send(std::mem::take(&mut bytes).into()).is_err() {
             return;
@@ -163,7 +169,13 @@ fn listen(mut socket: MulticastReceiver, mut line: Line, mut wrap: Box<dyn Wrap>
         if listener.is_closed() || socket.wait(clock::now() + LOOK_NS, None).is_err() {
             return;
         }
+        if clock::now() - heard > REJOIN_NS {
+            heard = clock::now();
+            // Where it fails the network is not there yet.
+            let _ = socket.revive();
+        }
         while let Ok(Some(received)) = socket.receive(&mut buffer) {
+            heard = received.stamp.at;
             let Ok(packet) = Packet::parse(&buffer[..received.len]) else { continue };
             samples.clear();
             line.take(&packet, received.stamp.at, &mut samples);

@@ -4,6 +4,7 @@
 //! source ends and the new one begins. Any other change makes a new session of it, as [`describe::settle`] says.
 
 mod delay;
+pub(crate) mod follow;
 mod page;
 pub(crate) mod relay;
 
@@ -95,6 +96,8 @@ struct Inner {
     /// Those of PTP domains.
     clocks: Clocks,
     gliding_until: delay::Until,
+    /// A stream that is configured could not be had when the network became another one.
+    lacking: bool,
     /// The packets end before the goodbyes.
     transmitter: Transmitter,
     repair: RepairServer,
@@ -173,6 +176,7 @@ impl Live {
             last_key: 0,
             clock,
             gliding_until: None,
+            lacking: false,
             transmitter,
             repair,
             teller,

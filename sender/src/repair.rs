@@ -89,6 +89,35 @@ pub struct RepairCounters {
     pub delivered: AtomicU64,
 }
 
+impl RepairCounters {
+    /// What they stand at.
+    pub fn read(&self) -> Repaired {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Repaired {
+            asked: read(&self.asked),
+            to_rooms: read(&self.to_rooms),
+            to_group: read(&self.to_group),
+            unanswered: read(&self.unanswered),
+            delivered: read(&self.delivered),
+        }
+    }
+}
+
+/// What [`RepairCounters`] stood at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// Packets that rooms asked for.
+    pub asked: u64,
+    /// Packets sent again to one room.
+    pub to_rooms: u64,
+    /// Packets sent again to all rooms.
+    pub to_group: u64,
+    /// Requests that could not be answered: too old, too many.
+    pub unanswered: u64,
+    /// Packets delivered by unicast.
+    pub delivered: u64,
+}
+
 /// The socket, opened before anything is announced: its port goes into the descriptions.
 #[derive(Debug)]
 pub struct RepairSocket {
@@ -139,10 +168,20 @@ struct Lane {
     counters: Arc<RepairCounters>,
 }
 
+/// What the thread is told.
+enum Word {
+    /// A stream is new.
+    Begin(Box<Lane>),
+    /// The interface is another one, with the same address.
+    Follow(Interface),
+    /// The address is another one.
+    Move(PeerSocket),
+}
+
 /// The running thread; dropping it ends it.
 #[derive(Debug)]
 pub struct RepairServer {
-    begun: Sender<Box<Lane>>,
+    words: Sender<Word>,
     stop: Option<StopHandle>,
     thread: Option<JoinHandle<()>>,
 }
@@ -151,17 +190,27 @@ impl RepairServer {
     /// Starts to answer, and to deliver to at most `unicast_rooms` rooms by unicast.
     pub fn start(socket: RepairSocket, unicast_rooms: usize) -> io::Result<Self> {
         let (stop, signal) = stop::pair()?;
-        let (begun, beginning) = mpsc::channel();
+        let (words, inbox) = mpsc::channel();
         let secret = (u128::from(random::number()) << 64 | u128::from(random::number())).to_be_bytes();
         let leases = Leases::new(secret, unicast_rooms);
-        let worker = Worker { socket: socket.socket, beginning, lanes: Vec::new(), leases };
+        let worker = Worker { socket: socket.socket, inbox, lanes: Vec::new(), leases };
         let thread = std::thread::Builder::new().name("repair".to_owned()).spawn(move || {
             if let Err(error) = realtime::raise(PRIORITY) {
                 debug!("repair without real-time priority: {error}");
             }
             worker.run(&signal);
         })?;
-        Ok(RepairServer { begun, stop: Some(stop), thread: Some(thread) })
+        Ok(RepairServer { words, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Sends to groups by this interface, which is another one of its name, with the same address.
+    pub fn follow(&self, interface: Interface) {
+        self.say(Word::Follow(interface));
+    }
+
+    /// Answers from this socket on, which has another address.
+    pub fn move_to(&self, socket: RepairSocket) {
+        self.say(Word::Move(socket.socket));
     }
 
     /// Looks after one more stream: what is sent of it must be put into the ring's end that is returned, and when that is
@@ -182,10 +231,14 @@ impl RepairServer {
         let parity = stream.fec.zip(groups.fec).map(encoder);
         let (ssrc, group, counters) = (on_air.ssrc, groups.repair.into(), on_air.repair.clone());
         let lane = Lane { ssrc, group, packets, answers, sequence: 0, parity, counters };
-        if self.begun.send(Box::new(lane)).is_err() {
-            warn!(stream = stream.id, "the repair thread is gone: lost packets stay lost");
-        }
+        self.say(Word::Begin(Box::new(lane)));
         producer
+    }
+
+    fn say(&self, word: Word) {
+        if self.words.send(word).is_err() {
+            warn!("the repair thread is gone: lost packets stay lost");
+        }
     }
 }
 
@@ -201,7 +254,7 @@ impl Drop for RepairServer {
 
 struct Worker {
     socket: PeerSocket,
-    beginning: mpsc::Receiver<Box<Lane>>,
+    inbox: mpsc::Receiver<Word>,
     #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
     lanes: Vec<Box<Lane>>,
     leases: Leases,
@@ -218,7 +271,7 @@ impl Worker {
                 clock::sleep_until(idle);
             }
             self.lanes.retain(|lane| !lane.packets.is_abandoned());
-            self.lanes.extend(self.beginning.try_iter());
+            self.hear();
             // What was asked for may have been sent since the last look.
             self.leases.expire(clock::now());
             for lane in &mut self.lanes {
@@ -227,6 +280,21 @@ impl Worker {
             self.read();
             for lane in &mut self.lanes {
                 lane.answer(&self.socket);
+            }
+        }
+    }
+
+    fn hear(&mut self) {
+        while let Ok(word) = self.inbox.try_recv() {
+            match word {
+                Word::Begin(lane) => self.lanes.push(lane),
+                Word::Follow(interface) => {
+                    // One that is gone again is followed when it is back.
+                    if let Err(error) = self.socket.follow(&interface) {
+                        debug!("repair: {error}");
+                    }
+                }
+                Word::Move(socket) => self.socket = socket,
             }
         }
     }

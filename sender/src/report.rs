@@ -58,6 +58,16 @@ impl Reporter {
         })
     }
 
+    /// The interface is another one of its name.
+    pub fn follow(&mut self, interface: &Interface) {
+        // Where either must be opened anew, so is its stream, and another reporter comes with that.
+        let followed = self.sender.follow(interface).map_err(|error| error.to_string());
+        let joined = self.receiver.revive().map_err(|error| error.to_string());
+        if let Err(error) = followed.and(joined) {
+            debug!(stream = self.stream.id, "RTCP: {error}");
+        }
+    }
+
     /// When [`Reporter::tick`] is to be called next.
     pub fn due(&self) -> LocalTime {
         self.due
@@ -66,6 +76,11 @@ impl Reporter {
     /// Id of the stream.
     pub fn id(&self) -> &str {
         &self.stream.id
+    }
+
+    /// The stream's description, as it is announced.
+    pub fn sdp(&self) -> Arc<str> {
+        self.stream.on_air.as_ref().map_or_else(Arc::default, OnAir::sdp)
     }
 
     /// Sends a report and reads those of others, when that is due.

@@ -18,6 +18,7 @@ use unisono_host::state::{StateDir, StateError};
 use crate::announce::Announcer;
 use crate::describe::Host;
 use crate::library::{Librarian, Library};
+use crate::live::follow::Lookout;
 use crate::live::{DSCP, Live, Network, Outlets};
 use crate::repair::{RepairServer, RepairSocket};
 use crate::source::SourceError;
@@ -30,6 +31,8 @@ use crate::transmit::Transmitter;
 /// packet. That takes about a tenth of a second.
 #[derive(Debug)]
 pub struct Service {
+    /// Ends first: it has a hand on the streams.
+    _lookout: Lookout,
     /// Its streams.
     pub live: Live,
     /// Its clock.
@@ -143,9 +146,10 @@ impl Service {
         let librarian = library.start().map_err(StartError::Thread)?;
         let outlets = Outlets { streams, transmitter, repair, teller };
         let live = Live::start(config.clone(), file, patient, network, outlets, clock)?;
+        let lookout = Lookout::start(live.clone()).map_err(StartError::Thread)?;
         // Not before all of it stands: of a start that fails one sentence is told.
         info!(interface = interface.name, %address, clock_port, state = %state.path().display(), "sender starts");
-        Ok(Service { live, clock, time_server, interface, state, library, _librarian: librarian })
+        Ok(Service { _lookout: lookout, live, clock, time_server, interface, state, library, _librarian: librarian })
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::warn;
 use unisono_common::time::LocalTime;
 use unisono_host::clock;
+use unisono_host::interface::Interface;
 use unisono_host::supervisor::Watchdog;
 
 use crate::announce::Announcer;
@@ -33,6 +34,8 @@ enum Word {
     Outdated(String),
     /// Descriptions have changed: announce them soon.
     Hurry,
+    /// The interface is another one of its name, or has another address.
+    Moved(Interface),
 }
 
 /// The thread. Dropping it says goodbye for all streams.
@@ -105,6 +108,11 @@ impl Teller {
         self.say(Word::Hurry);
     }
 
+    /// Goes on on this interface, which is another one of its name or has another address.
+    pub fn moved(&self, interface: Interface) {
+        self.say(Word::Moved(interface));
+    }
+
     fn say(&self, word: Word) {
         // A thread that is gone has panicked, which has been reported.
         let _ = self.words.as_ref().map(|words| words.send(word));
@@ -127,8 +135,8 @@ fn hear(word: Word, announcer: &mut Announcer, reporters: &mut Vec<Box<Reporter>
         Word::Begin(mut reporter) => {
             reporter.tick(clock, clock::now());
             reporters.retain(|other| other.id() != reporter.id());
+            announcer.begin(&reporter.sdp(), clock::now());
             reporters.push(reporter);
-            announcer.hurry(clock::now());
         }
         Word::End { id, sdp } => {
             for reporter in reporters.iter().filter(|reporter| reporter.id() == id) {
@@ -139,6 +147,10 @@ fn hear(word: Word, announcer: &mut Announcer, reporters: &mut Vec<Box<Reporter>
         }
         Word::Outdated(sdp) => announcer.retire(sdp),
         Word::Hurry => announcer.hurry(clock::now()),
+        Word::Moved(interface) => {
+            reporters.iter_mut().for_each(|reporter| reporter.follow(&interface));
+            announcer.follow(interface, clock::now());
+        }
     }
 }
 

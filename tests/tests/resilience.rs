@@ -171,15 +171,61 @@ fn an_adapter_that_is_plugged_in_again_needs_nobody() {
     let mut sender = playing.start_sender();
     let mut one = receiver(&playing, 1);
     wait_for_all(&playing, &[&sender, &one], 0);
-    // To the kernel it is another one, with another number.
-    ip(&playing, "r1", "link del eth0");
-    truth::pause(Duration::from_secs(3));
-    let switch = host(&playing, "sw");
-    ip(&playing, "r1", &format!("link add eth0 type veth peer name port1 netns {switch}"));
-    ip(&playing, "sw", "link set port1 master br0 up");
-    playing.house.network().unwrap().connect(1).unwrap();
+    plug_in_again(&playing, "r1", 1);
     wait_for_all(&playing, &[&sender, &one], truth::now_ns());
     end(&mut [&mut one, &mut sender]);
+}
+
+#[test]
+fn a_sender_s_adapter_that_is_plugged_in_again_needs_nobody() {
+    let _alone = alone();
+    let Some(playing) = Playing::in_namespaces(1) else { return };
+    let mut sender = playing.start_sender();
+    let mut one = receiver(&playing, 1);
+    wait_for_all(&playing, &[&sender, &one], 0);
+    plug_in_again(&playing, "srv", 0);
+    wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+    // Who comes now has never heard of it: the announcements and the clock are there too.
+    one.stop();
+    let _ = std::fs::remove_dir_all(playing.house.room_state(1));
+    one = playing.house.start_receiver(1, &Room::default(), "again", "").unwrap();
+    assert!(playing.wait_for_sound("again", 0).is_some(), "{}\n{}", sender.log(), one.log());
+    end(&mut [&mut one, &mut sender]);
+}
+
+#[test]
+fn a_sender_whose_address_changes_is_followed_to_the_new_one() {
+    let _alone = alone();
+    let Some(playing) = Playing::impaired(1) else { return };
+    let mut sender = playing.start_sender();
+    let mut one = receiver(&playing, 1);
+    wait_for_all(&playing, &[&sender, &one], 0);
+    ip(&playing, "srv", "addr flush dev eth0");
+    ip(&playing, "srv", "addr add 10.77.0.88/24 brd + dev eth0");
+    assert!(sender.wait_for_log("address=10.77.0.88", PATIENCE), "{}", sender.log());
+    // What was on its way plays out.
+    truth::pause(Duration::from_secs(1));
+    wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+    let before = health(&one).map_or(0, |health| health.packets_repaired);
+    playing.house.network().unwrap().switch().unwrap().to_host(1, Impairment::losing(0.05));
+    let mended = truth::wait_for(PATIENCE, || health(&one).filter(|health| health.packets_repaired >= before + 5));
+    assert!(mended.is_some(), "{}\n{}", sender.log(), one.log());
+    end(&mut [&mut one, &mut sender]);
+}
+
+/// Takes a host's adapter away, for longer than its packets wait to be played, and gives it back: to the kernel that is
+/// another one, with another number. Port and room are of the same number; 0 is the server.
+fn plug_in_again(playing: &Playing, name: &str, number: usize) {
+    let shown = Command::new("ip").args(["-n", &host(playing, name), "-j", "link", "show", "eth0"]).output().unwrap();
+    let links: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    // What is engraved in it stays.
+    let mac = links[0]["address"].as_str().unwrap();
+    ip(playing, name, "link del eth0");
+    truth::pause(Duration::from_secs(3));
+    let switch = host(playing, "sw");
+    ip(playing, name, &format!("link add eth0 address {mac} type veth peer name port{number} netns {switch}"));
+    ip(playing, "sw", &format!("link set port{number} master br0 up"));
+    playing.house.network().unwrap().connect(number).unwrap();
 }
 
 #[test]

@@ -97,6 +97,16 @@ impl Interface {
         Ok((!picked.loopback || alone).then_some(picked))
     }
 
+    /// This interface as it is now, where that is news: an adapter that was plugged in again is another one of the same name,
+    /// and a lease may have brought another address. One that is `fixed` is kept whether it is there or not. Nothing while
+    /// there is no such interface, or no address on it.
+    pub fn moved(&self, fixed: bool) -> Option<Self> {
+        let now = Self::by_name(&self.name).ok()?;
+        let kept = self.ipv4.filter(|address| fixed || is_own(IpAddr::V4(*address)));
+        let now = Self { ipv4: Some(kept.or(now.ipv4)?), ..now };
+        ((now.index, now.ipv4) != (self.index, self.ipv4)).then_some(now)
+    }
+
     /// Its address of the family of `like`.
     pub fn address(&self, like: IpAddr) -> Result<IpAddr, InterfaceError> {
         let (address, family) = match like {
@@ -116,6 +126,11 @@ impl Interface {
             None => {}
         }
     }
+}
+
+/// Whether an address is one of this host's.
+fn is_own(address: IpAddr) -> bool {
+    Entries::read().is_ok_and(|entries| entries.iter().any(|entry| entry.address == Some(address)))
 }
 
 /// The interface of the best default route in the kernel's IPv4 routing table, as `/proc/net/route` shows it.
@@ -219,6 +234,18 @@ mod tests {
         let lo = Interface::list().unwrap().into_iter().find(|interface| interface.loopback).expect("a loopback");
         assert_eq!(Interface::by_name(&lo.name).unwrap(), lo);
         assert!(lo.index > 0);
+    }
+
+    #[test]
+    fn another_number_is_news_and_so_is_an_address_that_is_gone() {
+        let lo = Interface::by_name("lo").unwrap();
+        assert_eq!(lo.moved(false), None);
+        let before = Interface { index: lo.index + 1_000, ..lo.clone() };
+        assert_eq!(before.moved(false), Some(lo.clone()));
+        let before = Interface { ipv4: Some(Ipv4Addr::new(192, 0, 2, 1)), ..lo.clone() };
+        assert_eq!((before.moved(false), before.moved(true)), (Some(lo), None));
+        let gone = Interface { name: "gone".to_owned(), ..before };
+        assert_eq!(gone.moved(false), None);
     }
 
     #[test]

@@ -8,7 +8,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
@@ -183,7 +184,8 @@ pub struct SendOptions {
 #[derive(Debug)]
 pub struct MulticastSender {
     socket: UdpSocket,
-    interface: Interface,
+    /// Number of the interface.
+    index: AtomicU32,
 }
 
 impl MulticastSender {
@@ -198,23 +200,30 @@ impl MulticastSender {
         send_through(&socket, interface, local, options).map_err(|(step, error)| refuse(step)(error))?;
         // Who sends in time drops a packet rather than wait behind a full queue.
         socket.set_nonblocking(true).map_err(refuse("open"))?;
-        Ok(Self { socket: socket.into(), interface: interface.clone() })
+        Ok(Self { socket: socket.into(), index: interface.index.into() })
+    }
+
+    /// Sends by `interface` from now on: another one, with the same address, as when an adapter was plugged in again. Whoever
+    /// sends meanwhile sends on.
+    ///
+    /// # Errors
+    /// when there is no such interface, or the socket is tied to the one before, as with IPv6 addresses of link scope: then
+    /// another socket must be opened.
+    pub fn follow(&self, interface: &Interface) -> io::Result<()> {
+        leave_by(self.socket.as_raw_fd(), self.local_addr()?.is_ipv4(), interface.index)?;
+        self.index.store(interface.index, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Sends one packet to `group`; fails at once when the interface's queue is full.
     pub fn send_to(&self, packet: &[u8], group: SocketAddr) -> io::Result<()> {
-        let group = with_scope(group, &self.interface);
+        let group = with_scope(group, self.index.load(Ordering::Relaxed));
         self.socket.send_to(packet, group).map(|_| ())
     }
 
     /// The address and port that packets come from.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
-    }
-
-    /// The interface that it sends on.
-    pub fn interface(&self) -> &Interface {
-        &self.interface
     }
 }
 
@@ -233,23 +242,29 @@ pub(crate) fn send_through(
 ) -> Result<(), (&'static str, io::Error)> {
     let tos = u32::from(options.dscp & 63) << 2;
     let step = |step| move |error| (step, error);
+    leave_by(socket.as_raw_fd(), local.is_ipv4(), interface.index).map_err(step("send from"))?;
     if local.is_ipv4() {
-        let request = libc::ip_mreqn {
-            imr_multiaddr: libc::in_addr { s_addr: 0 },
-            imr_address: libc::in_addr { s_addr: 0 },
-            imr_ifindex: interface.index as i32,
-        };
-        socket::set_option(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
-            .map_err(step("send from"))?;
         socket.set_multicast_loop_v4(true).map_err(step("loop back"))?;
         socket.set_multicast_ttl_v4(options.ttl.into()).map_err(step("set the TTL of"))?;
         socket.set_tos_v4(tos).map_err(step("set the DSCP of"))
     } else {
-        socket.set_multicast_if_v6(interface.index).map_err(step("send from"))?;
         socket.set_multicast_loop_v6(true).map_err(step("loop back"))?;
         socket.set_multicast_hops_v6(options.ttl.into()).map_err(step("set the hop limit of"))?;
         socket.set_tclass_v6(tos).map_err(step("set the DSCP of"))
     }
+}
+
+/// Makes what a socket sends to groups leave by the interface of this number.
+pub(crate) fn leave_by(fd: RawFd, ipv4: bool, index: u32) -> io::Result<()> {
+    if !ipv4 {
+        return socket::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF, &index);
+    }
+    let request = libc::ip_mreqn {
+        imr_multiaddr: libc::in_addr { s_addr: 0 },
+        imr_address: libc::in_addr { s_addr: 0 },
+        imr_ifindex: index as i32,
+    };
+    socket::set_option(fd, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
 }
 
 /// The address of `interface` to bind to.
@@ -278,18 +293,16 @@ const IPV6_MULTICAST_ALL: i32 = 29;
 
 fn scoped(group: SocketAddr, interface: &Interface) -> Result<SocketAddr, MulticastError> {
     if group.ip().is_multicast() {
-        Ok(with_scope(group, interface))
+        Ok(with_scope(group, interface.index))
     } else {
         Err(MulticastError::NotAGroup(group.ip()))
     }
 }
 
-/// IPv6 groups of link or interface scope are only complete with the interface.
-pub(crate) fn with_scope(group: SocketAddr, interface: &Interface) -> SocketAddr {
+/// IPv6 groups of link or interface scope are only complete with the number of the interface.
+pub(crate) fn with_scope(group: SocketAddr, index: u32) -> SocketAddr {
     match group {
-        SocketAddr::V6(v6) if v6.scope_id() == 0 => {
-            SocketAddrV6::new(*v6.ip(), v6.port(), v6.flowinfo(), interface.index).into()
-        }
+        SocketAddr::V6(v6) if v6.scope_id() == 0 => SocketAddrV6::new(*v6.ip(), v6.port(), v6.flowinfo(), index).into(),
         other => other,
     }
 }

@@ -14,7 +14,8 @@ use crate::socket::{self, Received};
 #[derive(Debug)]
 pub struct PeerSocket {
     socket: UdpSocket,
-    interface: Interface,
+    /// Number of the interface by which it sends to groups.
+    index: u32,
     converter: StampConverter,
 }
 
@@ -29,12 +30,19 @@ impl PeerSocket {
         // A small buffer works too, until the machine is busy: not worth failing for.
         let _ = socket.set_recv_buffer_size(multicast::RECEIVE_BUFFER_BYTES);
         socket.set_nonblocking(true).map_err(refuse("open"))?;
-        Ok(Self { socket: socket.into(), interface: interface.clone(), converter: StampConverter::new() })
+        Ok(Self { socket: socket.into(), index: interface.index, converter: StampConverter::new() })
+    }
+
+    /// Sends to groups by `interface` from now on, as [`MulticastSender::follow`](multicast::MulticastSender::follow).
+    pub fn follow(&mut self, interface: &Interface) -> io::Result<()> {
+        multicast::leave_by(self.socket.as_raw_fd(), self.local_addr()?.is_ipv4(), interface.index)?;
+        self.index = interface.index;
+        Ok(())
     }
 
     /// Sends one packet to a host or a group; fails at once when the interface's queue is full.
     pub fn send_to(&self, packet: &[u8], to: SocketAddr) -> io::Result<()> {
-        let to = multicast::with_scope(to, &self.interface);
+        let to = multicast::with_scope(to, self.index);
         self.socket.send_to(packet, to).map(|_| ())
     }
 

@@ -87,8 +87,7 @@ pub fn spawn(config: PtpConfig) -> Result<PtpClock, PtpError> {
     let PtpConfig { interface, domain, priority } = config;
     let join = |port| MulticastReceiver::join(SocketAddr::new(GROUP.into(), port), &interface).map_err(listen_error);
     let (event, general) = (join(EVENT_PORT)?, join(GENERAL_PORT)?);
-    let options = SendOptions { source_port: EVENT_PORT, ttl: 1, dscp: DSCP };
-    let requests = StampedSocket::multicast(&interface, options).map_err(PtpError::Send)?;
+    let requests = requests(&interface)?;
     let following = Following::spawn("ptp", priority, move |teller, stop| {
         let worker = Worker {
             domain,
@@ -123,6 +122,12 @@ impl PtpClock {
     }
 }
 
+/// The socket that requests leave by.
+fn requests(interface: &Interface) -> Result<StampedSocket, PtpError> {
+    let options = SendOptions { source_port: EVENT_PORT, ttl: 1, dscp: DSCP };
+    StampedSocket::multicast(interface, options).map_err(PtpError::Send)
+}
+
 fn listen_error(error: MulticastError) -> PtpError {
     match error {
         MulticastError::Refused { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
@@ -136,7 +141,7 @@ fn listen_error(error: MulticastError) -> PtpError {
 const REQUESTS: usize = 16;
 /// How things are is looked at this often.
 const LOOK_NS: i64 = 250_000_000;
-/// Without a message for so long the group is joined anew: a switch may have forgotten us.
+/// Without a message for so long the group is joined anew: a switch may have forgotten us, or the interface be another one.
 const REJOIN_NS: i64 = 10_000_000_000;
 
 struct Worker {
@@ -227,11 +232,23 @@ impl Worker {
         self.teller.show(status);
         if now - self.heard > REJOIN_NS {
             self.heard = now;
-            let rejoined = self.event.rejoin().and_then(|()| self.general.rejoin());
-            if let Err(error) = rejoined {
-                tracing::debug!("PTP: can't join again: {error}");
+            if let Err(error) = self.revive() {
+                tracing::debug!("can't join again: {error}");
             }
         }
+    }
+
+    /// Joins anew; where the interface is another one of its name by now, also asks on that one.
+    fn revive(&mut self) -> Result<(), PtpError> {
+        let before = self.general.interface();
+        let now = Interface::by_name(&before.name).map_err(|error| PtpError::Listen(error.into()))?;
+        if now.index != before.index {
+            self.requests = requests(&now)?;
+            // It counts its packets from the beginning.
+            self.departures = Departures::default();
+        }
+        // The one that was looked at comes last: what has failed is tried again.
+        self.event.revive().and_then(|()| self.general.revive()).map_err(PtpError::Listen)
     }
 
     /// Tells of changes in the log.

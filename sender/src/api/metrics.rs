@@ -15,8 +15,9 @@ use unisono_common::clock::ptp::Lock;
 use unisono_common::control::Health;
 
 use super::Api;
-use crate::hub::catalogue::Bogus;
-use crate::hub::view::{HouseView, RoomView, Whereabouts};
+use crate::hub::catalogue::{Bogus, Catalogue};
+use crate::hub::view::{HouseView, RoomView, StreamView, Whereabouts};
+use crate::repair::Repaired;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Of {
@@ -47,17 +48,18 @@ type FloatGauge = Gauge<f64, AtomicU64>;
 /// `/metrics`.
 pub async fn scrape(State(api): State<Api>) -> Response {
     let mut text = String::new();
-    let registry = registry(&api.hub.view(), api.hub.catalogue().bogus());
+    let registry = registry(&api.hub.view(), api.hub.catalogue());
     if encode(&mut text, &registry).is_err() {
         text.clear();
     }
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
-/// Made anew for each scrape: the figures are the rooms', and live in their reports.
-fn registry(house: &HouseView, bogus: Bogus) -> Registry {
+/// Made anew for each scrape: the figures are the rooms' and the streams', and live with them.
+fn registry(house: &HouseView, catalogue: &dyn Catalogue) -> Registry {
     let mut registry = Registry::with_prefix("unisono");
-    own(&mut registry, bogus);
+    own(&mut registry, catalogue.bogus());
+    repairs(&mut registry, &house.streams, catalogue);
     rooms(&mut registry, &house.rooms);
     packets(&mut registry, &house.rooms);
     let spread = Family::<Of, FloatGauge>::default();
@@ -88,6 +90,26 @@ fn own(registry: &mut Registry, bogus: Bogus) {
         let counter: Counter = Counter::default();
         counter.inner().store(count, Ordering::Relaxed);
         registry.register(name, help, counter);
+    }
+}
+
+/// What was sent again of this sender's streams.
+fn repairs(registry: &mut Registry, streams: &[StreamView], catalogue: &dyn Catalogue) {
+    type Count = fn(&Repaired) -> u64;
+    let counters: [(&str, &str, Count); 5] = [
+        ("stream_repair_asked", "Lost packets that rooms asked for", |r| r.asked),
+        ("stream_repair_to_rooms", "Packets sent again to one room", |r| r.to_rooms),
+        ("stream_repair_to_group", "Packets sent again to all rooms", |r| r.to_group),
+        ("stream_repair_unanswered", "Requests that could not be answered: too old, too many", |r| r.unanswered),
+        ("stream_unicast_packets", "Packets delivered by unicast", |r| r.delivered),
+    ];
+    for (name, help, reading) in counters {
+        let family = Family::<Of, Counter>::default();
+        registry.register(name, help, family.clone());
+        for (stream, repaired) in streams.iter().filter_map(|s| Some((s, catalogue.repaired(&s.id)?))) {
+            let of = Of { id: stream.id.clone(), name: stream.name.clone() };
+            family.get_or_create(&of).inner().store(reading(&repaired), Ordering::Relaxed);
+        }
     }
 }
 

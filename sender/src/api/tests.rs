@@ -2,6 +2,7 @@
 
 mod ctl;
 mod knocking;
+mod metrics;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,6 +19,7 @@ use super::*;
 use crate::client::Target;
 use crate::hub::catalogue::{Action, ActionError, Bogus, Catalogue, Origin, Playback, StreamFacts};
 use crate::hub::{AutoApprove, HubSettings};
+use crate::repair::Repaired;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -53,6 +55,10 @@ impl Catalogue for Shelf {
 
     fn bogus(&self) -> Bogus {
         Bogus { requests: 5, announcements: 6 }
+    }
+
+    fn repaired(&self, id: &str) -> Option<Repaired> {
+        (id == "radio").then_some(Repaired { asked: 9, to_rooms: 4, to_group: 3, unanswered: 2, delivered: 800 })
     }
 }
 
@@ -352,22 +358,6 @@ fn watchers_hear_the_house_at_once_and_of_every_change() {
     let _room = served.room("kitchen1");
     wait("Room kitchen1");
     wait("event: now");
-}
-
-#[test]
-fn metrics_tell_of_every_room() {
-    let served = Served::new(AutoApprove::Always);
-    let mut room = served.room("kitchen1");
-    room.orders();
-    room.report(Health { offset_us: Some(7.25), packets_lost: 3, packets_bogus: 4, ..Health::default() });
-    served.wait_for("/api/v1/rooms/kitchen1", |room| room["health"] != Value::Null);
-    let (status, text) = served.network(None).text("GET", "/metrics", None).unwrap();
-    assert_eq!(status, 200);
-    assert!(text.contains("unisono_room_offset_microseconds{id=\"kitchen1\",name=\"Room kitchen1\"} 7.25"), "{text}");
-    assert!(text.contains("fate=\"lost\"} 3") && text.contains("fate=\"bogus\"} 4"), "{text}");
-    for own in ["unisono_clock_server_bogus_total 5\n", "unisono_announcements_bogus_total 6\n"] {
-        assert!(text.contains(own), "{text}");
-    }
 }
 
 #[test]

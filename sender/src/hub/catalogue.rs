@@ -10,6 +10,7 @@ use crate::library::{Cover, QueueState};
 use crate::listen::{Container, ListenError, Listening};
 use crate::live::{Applied, ReloadError};
 use crate::paging::{Page, PageError, PageRequest};
+use crate::repair::Repaired;
 
 /// Who sends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -161,6 +162,10 @@ pub trait Catalogue: Send + Sync + 'static {
     /// What came in that was nothing.
     fn bogus(&self) -> Bogus {
         Bogus::default()
+    }
+    /// What rooms have lost of a stream of this sender, and had sent again.
+    fn repaired(&self, _id: &str) -> Option<Repaired> {
+        None
     }
     /// Whether an address is one of this host's.
     fn is_own_address(&self, _address: IpAddr) -> bool {

@@ -15,6 +15,10 @@ use unisono_host::stop::{self, StopHandle, StopSignal};
 /// The thread waits on the first group; the others are looked at this often.
 const LOOK_NS: i64 = 500_000_000;
 
+/// Without an announcement for so long (our own come back, every 30 s at least) a group is joined anew: a switch may have
+/// forgotten us, or the interface be another one.
+const REJOIN_NS: i64 = 40_000_000_000;
+
 /// The running thread that listens.
 #[derive(Debug)]
 pub(super) struct Ear {
@@ -84,13 +88,21 @@ fn listen(mut sockets: Vec<MulticastReceiver>, stop: &StopSignal, told: &Session
     const AT_ONCE: usize = 64;
     let mut directory = Directory::default();
     let mut buffer = [0; 4096];
+    let mut heard = vec![clock::now(); sockets.len()];
     while !stop.is_raised() {
         let now = clock::now();
         let _ = sockets[0].wait(now + LOOK_NS, Some(stop));
         directory.expire(clock::now());
-        for socket in &mut sockets {
+        for (socket, heard) in sockets.iter_mut().zip(&mut heard) {
+            if clock::now() - *heard > REJOIN_NS {
+                *heard = clock::now();
+                if let Err(error) = socket.revive() {
+                    tracing::debug!("can't listen for announcements again: {error}");
+                }
+            }
             for _ in 0..AT_ONCE {
                 let Ok(Some(received)) = socket.receive(&mut buffer) else { break };
+                *heard = received.stamp.at;
                 // What is no announcement is counted there, and none of ours.
                 let _ = directory.receive(&buffer[..received.len], clock::now());
             }

@@ -17,6 +17,7 @@ use crate::listen::{Container, ListenError, Listeners, Listening};
 use crate::live::relay::can_be_followed;
 use crate::live::{Applied, Live, ReloadError};
 use crate::paging::{Page, PageError, PageRequest};
+use crate::repair::Repaired;
 use crate::service::Service;
 use crate::source;
 use crate::streams::{OnAir, Stream, Streams};
@@ -194,6 +195,10 @@ impl Catalogue for Shelf {
 
     fn bogus(&self) -> Bogus {
         Bogus { requests: self.time_server.statistics().bogus, announcements: self.heard.bogus() }
+    }
+
+    fn repaired(&self, id: &str) -> Option<Repaired> {
+        Some(self.streams.get(id)?.on_air.as_ref()?.repair.read())
     }
 
     fn is_own_address(&self, address: IpAddr) -> bool {

@@ -56,6 +56,18 @@ fn a_packet_reaches_its_group_on_loopback_with_a_stamp() {
 }
 
 #[test]
+fn a_sender_follows_its_interface_to_another_number() {
+    let group: SocketAddr = "239.77.250.4:15010".parse().unwrap();
+    let mut receiver = MulticastReceiver::join(group, &loopback()).unwrap();
+    let sender = MulticastSender::open(&loopback(), IPV4, OPTIONS).unwrap();
+    let gone = Interface { index: loopback().index + 1_000, ..loopback() };
+    assert!(sender.follow(&gone).is_err());
+    sender.follow(&loopback()).unwrap();
+    sender.send_to(b"here", group).unwrap();
+    assert_eq!(next(&mut receiver).expect("the packet").0, b"here");
+}
+
+#[test]
 fn a_source_specific_member_hears_only_its_source() {
     let group: SocketAddr = "239.77.250.3:15006".parse().unwrap();
     let mut wanted = MulticastReceiver::join_source(group, "127.0.0.1".parse().unwrap(), &loopback()).unwrap();
