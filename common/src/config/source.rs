@@ -273,9 +273,9 @@ fn read_rtp(section: &mut Section<'_>, stream: Format) -> Option<SourceConfig> {
 
 /// A format that RTP carries.
 pub(super) fn wire_format(value: &Value<'_>) -> Result<Format, String> {
-    parsed(value).or_else(|error| match parsed::<RawFormat>(value) {
-        Ok(raw) => Err(format!("{raw} can't go by RTP, which carries 16 or 24 bits, as {}", raw.nearest())),
-        Err(_) => Err(error),
+    parsed(value).map_err(|error| match parsed::<RawFormat>(value) {
+        Ok(raw) => format!("{raw} can't go by RTP, which carries 16 or 24 bits, as {}", raw.nearest()),
+        Err(_) => error,
     })
 }
 
