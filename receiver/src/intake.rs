@@ -4,12 +4,13 @@
 //! [`repair`](crate::repair) says; the order of packets, their place and their lateness are the jitter buffer's business,
 //! which has the clock.
 
+mod counts;
 mod mending;
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use rtrb::Producer;
@@ -25,7 +26,10 @@ use unisono_host::multicast::{MulticastError, MulticastReceiver};
 use unisono_host::stop::{self, StopHandle, StopSignal};
 use unisono_host::{clock, realtime, wait};
 
+pub use self::counts::Arrived;
 pub use self::mending::Schedule;
+
+use self::counts::Counts;
 use self::mending::{Mending, Said};
 use crate::delivery::Delivery;
 use crate::repair::Way;
@@ -75,43 +79,6 @@ pub struct Address {
     pub delivery: receiver::Delivery,
     /// Share of multicast that is lost above which packets are had by unicast.
     pub unicast_above_loss: f64,
-}
-
-/// What arrived; all since the thread began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Arrived {
-    /// Packets of the stream.
-    pub received: u64,
-    /// Packets that there should have been, by their numbering; those that came twice are received twice.
-    pub expected: u64,
-    /// Packets that were sent again because some room had lost them.
-    pub again: u64,
-    /// Packets that this room has asked for; those asked for twice count twice.
-    pub asked: u64,
-    /// Packets of another source than the one that is listened to.
-    pub foreign: u64,
-    /// Packets that were no RTP, of another type, or too long.
-    pub malformed: u64,
-    /// Packets that found the audio thread's queue full.
-    pub refused: u64,
-    /// When the last packet came that was not silent.
-    pub sound: Option<LocalTime>,
-    /// How they come now.
-    pub way: Delivered,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    received: AtomicU64,
-    expected: AtomicU64,
-    again: AtomicU64,
-    asked: AtomicU64,
-    foreign: AtomicU64,
-    malformed: AtomicU64,
-    refused: AtomicU64,
-    /// Local time in nanoseconds; 0 before the first.
-    sound_ns: AtomicI64,
-    by_unicast: AtomicBool,
 }
 
 /// The running thread; dropping it leaves the group.
@@ -182,19 +149,7 @@ impl Intake {
 
     /// What arrived.
     pub fn counts(&self) -> Arrived {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let counts = &self.counts;
-        Arrived {
-            received: read(&counts.received),
-            expected: read(&counts.expected),
-            again: read(&counts.again),
-            asked: read(&counts.asked),
-            foreign: read(&counts.foreign),
-            malformed: read(&counts.malformed),
-            refused: read(&counts.refused),
-            sound: Some(counts.sound_ns.load(Ordering::Relaxed)).filter(|ns| *ns != 0).map(LocalTime::from_ns),
-            way: if counts.by_unicast.load(Ordering::Relaxed) { Delivered::Unicast } else { Delivered::Multicast },
-        }
+        self.counts.read()
     }
 }
 

@@ -13,9 +13,9 @@
 //!
 //! What runs it all: [`room`] decides what plays; [`discover`] and [`intake`] bring streams and their packets,
 //! [`timeclient`] and `follow` their clock; [`audio`] and [`output`] keep the card playing, [`volume`] says
-//! how loud; [`amplifier`] and [`wake`] switch what else it takes; [`hub`] is the link to who gives the
-//! orders, and [`status`] what is told about it all; [`doctor`] looks for what is
-//! wrong with any of it.
+//! how loud; [`idle`] tells when there is nothing to play, [`amplifier`] and [`wake`] switch what else it takes;
+//! [`hub`] is the link to who gives the orders, and [`status`] what is told about it all; [`doctor`] looks for what
+//! is wrong with any of it.
 
 pub mod amplifier;
 pub mod audio;

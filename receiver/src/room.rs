@@ -8,7 +8,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rtrb::RingBuffer;
 use unisono_common::config::receiver::{Delivery, HubConfig, Quality, ReceiverConfig};
 use unisono_common::control::{Channels, Orders, SILENCE_DB};
 use unisono_common::sdp;
@@ -21,14 +20,13 @@ use unisono_host::supervisor::{self, Watchdog};
 use crate::audio::{Audio, AudioEvent};
 use crate::delivery::DEFAULT_SHARE;
 use crate::discover::Sessions;
-use crate::follow::{Clock, Followed, Gate};
+use crate::follow::{Clock, Followed};
 use crate::hub;
 use crate::idle::{Hooks, Idleness};
 use crate::intake::Intake;
 use crate::mix::ChannelMode;
 use crate::output::Shape;
 use crate::output::drive::Command;
-use crate::session::{Session, SessionConfig};
 use crate::status::{Status, Tuned};
 use crate::volume::Volume;
 use crate::wake::Waker;
@@ -36,13 +34,9 @@ use crate::wake::Waker;
 use self::appliances::Appliances;
 use self::card::CardNews;
 use self::identifying::Identifying;
+use self::known::{Known, Wanted};
 use self::standby::Watched;
-use self::streams::{
-    DEFAULT_DELAY_MS, address, can_follow, described, moves_along, queue, schedule, taken_after, timestamp_offset,
-};
-
-/// Real-time priority of clock threads.
-const CLOCK_PRIORITY: u8 = 50;
+use self::streams::{described, moves_along};
 
 /// How often telemetry is looked at when nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
@@ -50,21 +44,14 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What is not as it should be is tried again this often.
 const RETRY_NS: i64 = 1_000_000_000;
 
-/// Where the description of the stream played last is kept.
-const REMEMBERED: &str = "stream.sdp";
-
-/// A stream that is remembered and not announced for so long is gone: longer than the longest interval of announcements.
-const REMEMBERED_NS: i64 = 45_000_000_000;
-
-/// Largest chunk that a session is made for, in device frames: 10 ms at 192 kHz.
-const MAX_CHUNK: usize = 1_920;
-
 mod appliances;
 mod card;
 mod identifying;
+mod known;
 mod reload;
 mod standby;
 mod streams;
+mod tune;
 
 /// What the room waits for.
 pub enum Event {
@@ -89,16 +76,11 @@ pub struct Room {
     shape: Option<Shape>,
     /// What has been said of the card.
     card_news: CardNews,
-    /// Heard by SAP, and told by the hub.
-    announced: Sessions,
-    told: HashMap<String, Arc<sdp::Session>>,
-    /// What it played before it was started: announcements are seconds apart, and sound need not wait for one. Nothing
-    /// once it is announced, or has not been for long enough to be gone.
-    remembered: Option<Arc<sdp::Session>>,
+    /// The streams it may choose of.
+    known: Known,
     /// What is remembered for the next start.
     kept: Option<Arc<sdp::Session>>,
     state: StateDir,
-    began: LocalTime,
     wanted: Wanted,
     /// What a card that is opened is told first: amplitude and channels.
     gain: f32,
@@ -130,17 +112,6 @@ pub struct Room {
     status: Arc<Mutex<Status>>,
 }
 
-/// What the room is to play.
-#[derive(Clone, Debug, PartialEq)]
-enum Wanted {
-    /// Whatever there is, in the order of names: a room that nobody has told anything.
-    Anything,
-    /// The stream of this id.
-    Stream(String),
-    /// Silence.
-    Nothing,
-}
-
 /// A stream that plays, or is about to, or fades out.
 struct Playing {
     id: u64,
@@ -160,21 +131,16 @@ impl Room {
         status: Arc<Mutex<Status>>,
         state: StateDir,
     ) -> Self {
-        // What can't be read is as good as forgotten.
-        let text = state.read(REMEMBERED).ok().flatten();
-        let remembered = text.and_then(|text| sdp::Session::parse(text.as_bytes()).ok()).map(Arc::new);
+        let remembered = tune::remembered(&state);
         let mut room = Self {
             config: config.clone(),
             interface,
             audio,
             shape: None,
             card_news: CardNews::default(),
-            announced: Vec::new(),
-            told: HashMap::new(),
             kept: remembered.clone(),
-            remembered,
+            known: Known::new(remembered, clock::now()),
             state,
-            began: clock::now(),
             wanted: config.stream.clone().map_or(Wanted::Anything, Wanted::Stream),
             gain: config.volume_db.map_or(1.0, |db| linear(db as f32)),
             most: 1.0,
@@ -221,10 +187,7 @@ impl Room {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Sessions(sessions) => {
-                self.remembered.take_if(|known| sessions.iter().any(|s| s.origin.key() == known.origin.key()));
-                self.announced = sessions;
-            }
+            Event::Sessions(sessions) => self.known.announce(sessions),
             Event::Hub(event) => self.hear(event),
             // It was let go of while it was being opened.
             Event::Audio(AudioEvent::Opened(_)) if self.released.is_some() => {}
@@ -256,14 +219,7 @@ impl Room {
     fn hear(&mut self, event: hub::Event) {
         match event {
             hub::Event::Orders(orders) => self.obey(orders.sane()),
-            hub::Event::Streams(streams) => {
-                let ordered = match &self.wanted {
-                    Wanted::Stream(id) => self.told.remove_entry(id),
-                    _ => None,
-                };
-                // What was ordered with a description of its own stays known, whether it is on the list or not.
-                self.told = ordered.into_iter().chain(streams.iter().filter_map(described)).collect();
-            }
+            hub::Event::Streams(streams) => self.known.list(streams.iter().filter_map(described), &self.wanted),
             hub::Event::Identify => self.identifying.ask(clock::now()),
             hub::Event::Connected { hub, address } => tracing::info!("hub \"{hub}\" at {address} has this room"),
             hub::Event::Waiting { hub, code } => {
@@ -276,7 +232,7 @@ impl Room {
     fn obey(&mut self, orders: Orders) {
         let wanted = match &orders.stream {
             Some(stream) => {
-                self.told.extend(described(stream));
+                self.known.order(described(stream));
                 Wanted::Stream(stream.id.clone())
             }
             None => Wanted::Nothing,
@@ -337,114 +293,9 @@ impl Room {
         }
     }
 
-    /// The stream plays on with another playout delay, as all rooms do.
-    fn move_along(&mut self, description: Arc<sdp::Session>) {
-        let Some(playing) = self.tuned.last_mut() else { return };
-        let delay = description.playout_delay(DEFAULT_DELAY_MS);
-        tracing::info!("the playout delay goes to {} ms", description.playout_delay_ms.unwrap_or(DEFAULT_DELAY_MS));
-        self.audio.order(Command::PlayoutDelay(playing.id, delay));
-        playing.description = Arc::clone(&description);
-        self.remember(description);
-    }
-
     /// The description of the stream that is wanted, if it is known.
     fn find(&self) -> Option<Arc<sdp::Session>> {
-        match &self.wanted {
-            Wanted::Nothing => None,
-            Wanted::Stream(id) => match self.told.get(id) {
-                // The hub says whose stream is meant; its announcement, if heard, is the newer description of it.
-                Some(told) => {
-                    let key = told.origin.key();
-                    self.announced.iter().find(|session| session.origin.key() == key).or(Some(told)).cloned()
-                }
-                None => self
-                    .announced
-                    .iter()
-                    .chain(&self.remembered)
-                    .find(|session| session.stream_id.as_deref() == Some(id) || session.name == *id)
-                    .cloned(),
-            },
-            Wanted::Anything => {
-                // What plays is not left for another that comes earlier in the alphabet.
-                let current = self.tuned.last().map(|playing| playing.description.origin.key());
-                let mut all: Vec<_> =
-                    self.announced.iter().chain(self.told.values()).filter(|s| can_follow(s)).collect();
-                all.sort_by(|a, b| a.name.cmp(&b.name));
-                let found = all.iter().find(|s| Some(s.origin.key()) == current).or(all.first());
-                found.map(|s| Arc::clone(s)).or_else(|| self.remembered.clone())
-            }
-        }
-    }
-
-    fn tune(&mut self, description: Arc<sdp::Session>) {
-        match self.make(&description) {
-            Ok((playing, session)) => {
-                if self.card_news.begins() {
-                    tracing::info!("tuned to \"{}\", {}", description.name, description.format);
-                }
-                self.audio.order(Command::Session(Some(session)));
-                self.tuned.push(playing);
-                self.watched = None;
-                self.lock_status(|status| status.trouble = None);
-                self.remember(description);
-            }
-            Err(trouble) => {
-                let trouble = format!("\"{}\" can't be played: {trouble}", description.name);
-                let known = self.lock_status(|status| status.trouble.replace(trouble.clone()));
-                if known.as_ref() != Some(&trouble) {
-                    tracing::warn!("{trouble}");
-                }
-            }
-        }
-    }
-
-    fn remember(&mut self, description: Arc<sdp::Session>) {
-        if self.kept.as_ref() != Some(&description) {
-            if let Err(error) = self.state.write(REMEMBERED, &description.to_string()) {
-                tracing::warn!("the next start will wait for an announcement: {error}");
-            }
-            self.kept = Some(description);
-        }
-    }
-
-    /// The clock that a stream is played by.
-    fn clock(&mut self, description: &sdp::Session) -> anyhow::Result<Arc<dyn Followed>> {
-        let Some(which) = Clock::of(description) else {
-            anyhow::bail!("its description names no clock that can be followed (a=ts-refclk:ntp= or ptp=)");
-        };
-        if let Some(clock) = self.clocks.get(&which) {
-            return Ok(Arc::clone(clock));
-        }
-        let clock = which.follow(&self.interface, CLOCK_PRIORITY)?;
-        self.clocks.insert(which, Arc::clone(&clock));
-        Ok(clock)
-    }
-
-    fn make(&mut self, description: &Arc<sdp::Session>) -> anyhow::Result<(Playing, Box<Session>)> {
-        let Some(shape) = self.shape.clone() else { anyhow::bail!("the sound card is not there") };
-        // One that was plugged in again is another to the kernel. While it is not there the groups' own error says so.
-        if let Ok(interface) = Interface::by_name(&self.interface.name) {
-            self.interface = interface;
-        }
-        let clock = self.clock(description)?;
-        let (producer, consumer) = RingBuffer::new(queue(description));
-        self.sessions_made += 1;
-        let config = SessionConfig {
-            id: self.sessions_made,
-            format: description.format,
-            playout_delay: description.playout_delay(DEFAULT_DELAY_MS),
-            timestamp_offset: timestamp_offset(description),
-            quality: self.quality,
-            device_rate: shape.rate,
-            max_chunk: (shape.rate as usize / 100).min(MAX_CHUNK),
-            taken_after_ns: taken_after(description),
-        };
-        let session = Box::new(Session::new(&config, consumer, Box::new(Gate::new(clock.reader(), description)))?);
-        let address = address(description, self.delivery, self.unicast_above_loss);
-        let schedule = schedule(description, clock.reader(), Arc::clone(&config.taken_after_ns));
-        let intake = Intake::spawn(&address, &self.interface, schedule, producer)?;
-        let playing = Playing { id: config.id, description: Arc::clone(description), intake, clock };
-        Ok((playing, session))
+        self.known.find(&self.wanted, self.tuned.last().map(|playing| &*playing.description))
     }
 
     /// Cleans up after sessions that are done with, and tells how things are.
@@ -467,7 +318,7 @@ impl Room {
         if ended || now - self.looked > RETRY_NS {
             // What could not be had (a group, a route) may be there by now.
             self.looked = now;
-            self.remembered.take_if(|_| now - self.began > REMEMBERED_NS);
+            self.known.forget(now);
             self.reconcile();
             if self.released.is_some() {
                 self.watch();
