@@ -24,7 +24,8 @@ pub fn wait_for<T>(timeout: Duration, mut ready: impl FnMut() -> Option<T>) -> O
     }
 }
 
-/// Waits for `duration`, or less when the user ends the program.
+/// Waits for `duration`, or less when the user ends the program: for what lasts by itself, such as music that is judged
+/// afterwards or a fault. What comes about is waited for by [`wait_for`].
 pub fn pause(duration: Duration) {
     wait_for(duration, || None::<()>);
 }

@@ -210,6 +210,7 @@ fn a_sender_and_rooms_that_follow_a_grandmaster_are_in_step() {
         assert!(sender.wait_for_log("sender starts", PATIENCE), "{}", sender.log());
         let mut one = playing.house.start_receiver(1, &room(20.0, 3_000.0, 40.0), "u1", "").unwrap();
         let mut two = playing.house.start_receiver(2, &room(-15.0, -500.0, -250.0), "u2", "").unwrap();
+        // With a clock it would be announced at once.
         truth::pause(Duration::from_secs(2));
         let told: Vec<_> = std::iter::from_fn(|| ear.next()).filter_map(|datagram| announcement(&datagram)).collect();
         assert!(told.is_empty(), "announced without a clock: {told:?}");

@@ -38,6 +38,7 @@ fn goes_and_comes_back(name: &str, go: impl Fn(&Playing, &mut Process), come: im
     playing.wait_for_all(&BOTH, &[&sender, &one, &two]);
     truth::pause(Duration::from_secs(2));
     go(&playing, &mut sender);
+    // Until what was on its way has been heard, and silence after it.
     truth::pause(Duration::from_secs(1));
     let gone_ns = truth::now_ns();
     come(&playing, &mut sender);

@@ -9,9 +9,9 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::{PATIENCE, Playing, end, health};
-use unisono_common::control::Way;
-use unisono_tests::house::Room;
+use common::{AUDIBLE_NS, PATIENCE, Playing, end, health};
+use unisono_common::control::{Health, Way};
+use unisono_tests::house::{Room, reports};
 use unisono_tests::processes::Process;
 use unisono_tests::stalls::undisturbed;
 use unisono_tests::switch::impair::{Impairment, Loss};
@@ -30,6 +30,13 @@ fn wait_for_all(playing: &Playing, programs: &[&Process], from_ns: i64) {
         let logs: Vec<String> = programs.iter().map(|program| program.log()).collect();
         assert!(heard.is_some(), "room {number} is silent:\n{}", logs.join("\n"));
     }
+}
+
+/// What a room reports a second from now or later: what is on its way has been played or missed by then.
+fn later(room: &Process) -> Health {
+    let now = reports(room).len();
+    let later = truth::wait_for(PATIENCE, || reports(room).into_iter().nth(now + 1));
+    later.unwrap_or_else(|| panic!("it reports no more: {}", room.log()))
 }
 
 /// The namespace of a host, by its name.
@@ -59,16 +66,15 @@ fn what_is_lost_is_sent_again_and_nobody_hears_of_it() {
         let mut sender = playing.start_sender();
         let (mut one, mut two) = (receiver(&playing, 1), receiver(&playing, 2));
         wait_for_all(&playing, &[&sender, &one, &two], 0);
-        truth::pause(Duration::from_secs(1));
-        let before = health(&one).unwrap();
+        let before = later(&one);
         let switch = playing.house.network().unwrap().switch().unwrap();
         switch.to_host(1, Impairment::losing(0.05));
         switch.from_host(1, Impairment::losing(0.05));
+        // Some sixty losses.
         truth::pause(Duration::from_secs(6));
         switch.to_host(1, Impairment::default());
         switch.from_host(1, Impairment::default());
-        truth::pause(Duration::from_millis(1_500));
-        let after = health(&one).unwrap();
+        let after = later(&one);
         end(&mut [&mut one, &mut two, &mut sender]);
         assert!(after.packets_repaired >= before.packets_repaired + 20, "{after:?}");
         let (survey, stalls) = playing.survey(&["u1", "u2"]);
@@ -87,8 +93,8 @@ fn a_room_that_does_not_hear_the_group_is_served_by_unicast_and_moves_back() {
     let switch = playing.house.network().unwrap().switch().unwrap();
     switch.to_host(1, Impairment { multicast_loss: 1.0, ..Impairment::default() });
     assert!(one.wait_for_log("packets come by unicast", PATIENCE), "{}", one.log());
-    truth::pause(Duration::from_secs(1));
-    wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+    // What was on its way plays out.
+    wait_for_all(&playing, &[&sender, &one], truth::now_ns() + AUDIBLE_NS);
     let by = || truth::wait_for(PATIENCE, || health(&one).filter(|health| health.delivery == Some(Way::Unicast)));
     assert!(by().is_some(), "{}", one.log());
     switch.to_host(1, Impairment::default());
@@ -130,13 +136,14 @@ fn parity_mends_where_asking_takes_too_long() {
         let switch = playing.house.network().unwrap().switch().unwrap();
         switch.to_host(1, far);
         switch.from_host(1, far);
+        // Time for the room to see how far it is now.
         truth::pause(Duration::from_secs(2));
         let before = health(&one).unwrap();
         switch.to_host(1, Impairment { loss: Loss::Random(0.02), ..far });
+        // Some thirty losses.
         truth::pause(Duration::from_secs(8));
         switch.to_host(1, far);
-        truth::pause(Duration::from_millis(1_500));
-        let after = health(&one).unwrap();
+        let after = later(&one);
         end(&mut [&mut one, &mut sender]);
         let mended = after.packets_repaired - before.packets_repaired;
         let concealed = (after.frames_concealed - before.frames_concealed) / PACKET_FRAMES;
@@ -204,8 +211,7 @@ fn a_sender_whose_address_changes_is_followed_to_the_new_one() {
     ip(&playing, "srv", "addr add 10.77.0.88/24 brd + dev eth0");
     assert!(sender.wait_for_log("address=10.77.0.88", PATIENCE), "{}", sender.log());
     // What was on its way plays out.
-    truth::pause(Duration::from_secs(1));
-    wait_for_all(&playing, &[&sender, &one], truth::now_ns());
+    wait_for_all(&playing, &[&sender, &one], truth::now_ns() + AUDIBLE_NS);
     let before = health(&one).map_or(0, |health| health.packets_repaired);
     playing.house.network().unwrap().switch().unwrap().to_host(1, Impairment::losing(0.05));
     let mended = truth::wait_for(PATIENCE, || health(&one).filter(|health| health.packets_repaired >= before + 5));
@@ -320,6 +326,7 @@ fn a_link_that_was_down_needs_nobody() {
     wait_for_all(&playing, &[&sender, &one], 0);
     let network = playing.house.network().unwrap();
     network.plug(1, false).unwrap();
+    // Longer than its packets wait to be played, and than it waits before it joins again.
     truth::pause(Duration::from_secs(4));
     network.plug(1, true).unwrap();
     wait_for_all(&playing, &[&sender, &one], truth::now_ns());

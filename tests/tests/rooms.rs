@@ -98,6 +98,7 @@ fn a_room_that_starts_before_its_network_plays_when_that_comes() {
         let start = |extra| playing.house.start_receiver_with(2, "simcard", "u2", extra, environment);
         let mut two = start("hub = \"none\"").unwrap();
         assert!(two.wait_for_log("waiting for a network", PATIENCE), "{}", two.log());
+        // They wait on, and do not end.
         truth::pause(Duration::from_secs(1));
         assert!(one.is_running() && two.is_running(), "{}\n{}", one.log(), two.log());
         (1..=2).for_each(|room| network.connect(room).unwrap());

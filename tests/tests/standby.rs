@@ -136,6 +136,7 @@ fn stand_in_and_come_back() {
     network.forget_address("r2", ADDRESS);
     network.plug(2, true).unwrap();
     let again = start(&playing, "r2", 100);
+    // A fight would have begun: they tell each other every 0.3 s that they are there.
     truth::pause(Duration::from_secs(4));
     assert_eq!((again.starts(), second.starts()), (1, 1), "{}\n{}", again.log(), second.log());
     assert!(sounds(truth::now_ns()).is_some(), "{}\n{}", second.log(), room.log());

@@ -119,6 +119,7 @@ pub(crate) fn weigh(seen: &mut Transcript, house: &House) {
         let command = format!("unisono-sender ctl patch Kitchen {stream}");
         let (status, said) = house.server.run(&command).unwrap();
         assert!(status.success(), "{command}: {said}");
+        // What begins or ends takes more than what goes on, which is measured.
         truth::pause(Duration::from_secs(2));
     };
     let plays = [

@@ -125,6 +125,7 @@ fn thousands_of_bogus_announcements_fill_nothing() {
             }
         };
         namespaces::inside(&there, flood).unwrap();
+        // Time to take in what waits in the sockets: what grows by it is measured then.
         truth::pause(Duration::from_secs(2));
         let streams = playing.house.ctl(&["streams"]).unwrap();
         let bogus = streams.matches("Bogus").count();

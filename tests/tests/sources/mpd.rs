@@ -105,6 +105,7 @@ fn mpd_plays_pauses_seeks_skips_and_restarts() {
     let asked = clock::now();
     mpd.mpc(&["next"]);
     assert!(mpd.station.wait_for("mpd", PATIENCE, |now| now["title"] == "Tone 2").is_some(), "{}", log(&mpd));
+    // So long it is listened to for a hole, here and below.
     truth::pause(Duration::from_secs(2));
     println!("mpd: {:.0} ms of silence at next", longest_silence_ms(&tap, asked, clock::now()));
     let asked = clock::now();

@@ -60,6 +60,7 @@ fn an_announcement_is_heard_in_two_rooms_at_once_and_the_music_returns() {
         (one - two).abs() / 1_000
     );
     assert!((one - two).abs() < 5_000_000, "{} us apart", (one - two) / 1_000);
+    // The whole of it, and the music after it.
     truth::pause(Duration::from_secs(6));
     for (name, began) in [("one", one), ("two", two)] {
         let record = record(name).unwrap();

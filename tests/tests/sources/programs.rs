@@ -1,7 +1,5 @@
 //! Programs whose output is played.
 
-use std::time::Duration;
-
 use unisono_host::clock;
 use unisono_tests::station::{Station, Tap};
 use unisono_tests::truth;
@@ -55,7 +53,6 @@ fn a_program_that_ends_is_started_again_and_its_words_are_in_the_log() {
     assert!(station.process.log().contains("out of paper"), "{}", station.process.log());
     let first = clock::now();
     assert!(tap.wait_for_sound(first, PATIENCE).is_some(), "it is not started again:\n{}", station.process.log());
-    truth::pause(Duration::from_millis(50));
 }
 
 #[test]
@@ -76,6 +73,6 @@ fn shairport_sync_is_run_and_what_it_lacks_is_told() {
     let told = |now: &serde_json::Value| now["reason"].as_str().is_some_and(|reason| reason.contains("ended with"));
     let now = station.wait_for("airplay", PATIENCE, |now| waits(now) || told(now));
     let now = now.unwrap_or_else(|| panic!("{}\n{}", station.playback("airplay"), station.process.log()));
-    truth::pause(Duration::from_secs(1));
-    assert!(station.process.log().contains("shairport-sync"), "{now}\n{}", station.process.log());
+    let named = || station.process.log().contains("shairport-sync").then_some(());
+    assert!(truth::wait_for(PATIENCE, named).is_some(), "{now}\n{}", station.process.log());
 }

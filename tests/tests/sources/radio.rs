@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
 use unisono_host::clock;
 use unisono_tests::processes::Process;
@@ -202,6 +201,6 @@ fn podcasts_lists_redirects_and_servers_of_all_ages() {
     assert!(idle.is_some(), "{}", station.playback("feed"));
     let none = station.wait_for("none", PATIENCE, |now| now["state"] == "failed").unwrap();
     assert!(none["reason"].as_str().unwrap().contains("404"), "{none}");
-    truth::pause(Duration::from_millis(100));
+    assert!(tap.wait_for_silence(clock::now(), PATIENCE).is_some(), "its packets do not go on");
     station.assert_unbroken(&tap);
 }

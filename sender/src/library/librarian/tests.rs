@@ -3,6 +3,16 @@ use std::fs;
 use super::*;
 use crate::library::Page;
 
+/// Waits for something.
+fn until(what: &str, mut right: impl FnMut() -> bool) {
+    let mut looks = 0;
+    while !right() {
+        looks += 1;
+        assert!(looks < 3_000, "{what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn wait_for(library: &Library, right: impl Fn(&LibraryState) -> bool) -> LibraryState {
     for _ in 0..3_000 {
         if let Ok(state) = library.state()
@@ -36,12 +46,8 @@ fn the_index_follows_the_folders() {
     wait_for(&library, done(3));
     fs::rename(file("new/three.mp3"), file("new/tres.mp3")).unwrap();
     let page = Page { limit: 9, offset: 0 };
-    for _ in 0..3_000 {
-        if library.search("tres", page).unwrap().len() == 1 && library.search("three", page).unwrap().is_empty() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
+    let found = |words: &str| library.search(words, page).unwrap().len();
+    until("it keeps its old name", || found("tres") == 1 && found("three") == 0);
     fs::remove_dir_all(file("new")).unwrap();
     wait_for(&library, done(1));
     drop(librarian);
@@ -59,9 +65,7 @@ fn a_listing_is_whole_when_the_root_is_read_and_roots_can_come_later() {
     library.add_root(music.path());
     library.add_root(&inner);
     wait_for(&library, done(1));
-    while !library.listing(&inner).unwrap().complete {
-        thread::sleep(Duration::from_millis(10));
-    }
+    until("it is never listed whole", || library.listing(&inner).unwrap().complete);
     assert_eq!(library.listing(&inner).unwrap().keys.len(), 1);
     assert_eq!(library.board().roots.len(), 1, "a root in a root is none");
 }
@@ -89,7 +93,7 @@ fn a_disk_that_is_mounted_later_is_read() {
     wait_for(&library, done(1));
     // Without it, what is known of it is kept.
     mount(&empty);
-    thread::sleep(Duration::from_millis(300));
+    wait_for(&library, |state| !state.scan.running && state.scan.seen == 0);
     assert_eq!(library.state().unwrap().totals.tracks, 1);
 }
 
