@@ -62,7 +62,7 @@ impl StampConverter {
     }
 
     /// Local time of a stamp in nanoseconds of CLOCK_REALTIME, taken moments ago. `None`: that clock was just stepped,
-    /// and which side of the step the stamp is on can't be known.
+    /// and which side of the step the stamp is on can't be known, or the stamp lies in the future.
     pub fn local(&mut self, stamp_ns: i64) -> Option<LocalTime> {
         let beside = Pair::read(libc::CLOCK_REALTIME);
         self.convert(stamp_ns, beside)
@@ -83,7 +83,9 @@ impl StampConverter {
             self.steps += 1;
             return None;
         }
-        Some(LocalTime::from_ns(stamp_ns + offset_ns))
+        // Of packets that were queued before a step backwards only the first is refused for the step.
+        let local = LocalTime::from_ns(stamp_ns.saturating_add(offset_ns));
+        (local - beside.raw <= Self::STEP_NS).then_some(local)
     }
 }
 
@@ -184,5 +186,17 @@ mod tests {
         assert_eq!(converter.steps(), 1);
         beside = Pair { raw: beside.raw + 1_000, other_ns: beside.other_ns + 1_000 };
         assert_eq!(converter.convert(beside.other_ns - 100, beside), Some(beside.raw - 100));
+    }
+
+    #[test]
+    fn stamps_of_before_a_step_backwards_are_refused_however_many_were_queued() {
+        let mut converter = StampConverter::new();
+        let before = Pair { raw: LocalTime::from_ns(0), other_ns: 9 * NS_PER_S };
+        assert!(converter.convert(before.other_ns, before).is_some());
+        for queued in 1..5 {
+            let beside = Pair { raw: before.raw + queued * 1_000, other_ns: before.other_ns - 2 * NS_PER_S };
+            assert_eq!(converter.convert(before.other_ns + queued, beside), None);
+        }
+        assert_eq!(converter.steps(), 1);
     }
 }

@@ -19,6 +19,11 @@ pub use server::{Reply, Server, ServerStatistics, Ticket};
 use crate::clock::StampSource;
 use crate::time::{ClockEpoch, LocalTime, MediaTime};
 
+/// Poll interval of an answer to whoever may ask as often as it likes, in log2 seconds. GStreamer takes anything less as an
+/// order to poll that often. One that is longer by n asks our clients, whose own is below a second, to ask 2^n times less
+/// often; others echo what they were sent, and slow nobody down.
+const SHORTEST_POLL: i8 = 3;
+
 /// Four stamps of one round trip: what the filter feeds on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {

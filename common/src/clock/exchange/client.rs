@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Sample, Schedule};
+use super::{SHORTEST_POLL, Sample, Schedule};
 use crate::clock::Stamp;
 use crate::clock::ntp::{self, Mode, Packet};
 use crate::time::{ClockEpoch, LocalTime, MediaTime};
@@ -20,6 +20,8 @@ pub struct Client {
     next: Option<LocalTime>,
     /// Standard deviation of what is known of the clock, in nanoseconds, as last told.
     sigma_ns: f64,
+    /// How much less often its server wants to be asked, as a power of two.
+    slower: u32,
     /// Until when a server that asked us to slow down gets its way.
     slow_until: Option<LocalTime>,
     number: u32,
@@ -129,6 +131,7 @@ impl Client {
             started: None,
             next: None,
             sigma_ns: 0.0,
+            slower: 0,
             slow_until: None,
             number: 0,
             outstanding: VecDeque::with_capacity(Self::MOST_OUTSTANDING),
@@ -145,13 +148,13 @@ impl Client {
             return Timer { request: None, next };
         }
         let age_ns = now - *self.started.get_or_insert(now);
-        let mut interval_ns = self.schedule.interval_ns(age_ns, self.sigma_ns);
+        let mut interval_ns = self.schedule.interval_ns(age_ns, self.sigma_ns, self.slower);
         if self.slow_until.is_some_and(|until| until - now > 0) {
             interval_ns = interval_ns.max(Self::SLOW_INTERVAL_NS);
         }
         let next = now + interval_ns;
         self.next = Some(next);
-        Timer { request: Some(self.request(now)), next }
+        Timer { request: Some(self.request(now, poll_of(interval_ns))), next }
     }
 
     /// Tells how well the clock is known from its samples, as a standard deviation in nanoseconds: the less, the more often
@@ -188,6 +191,7 @@ impl Client {
             return Event::Bogus;
         }
         self.statistics.replies += 1;
+        self.slower = u32::try_from(reply.poll.saturating_sub(SHORTEST_POLL)).unwrap_or(0);
         let epoch = epoch_of(&reply);
         let restarted = self.epoch.is_some_and(|known| known != epoch);
         if self.epoch != Some(epoch) {
@@ -214,7 +218,7 @@ impl Client {
         self.statistics
     }
 
-    fn request(&mut self, now: LocalTime) -> Request {
+    fn request(&mut self, now: LocalTime, poll: i8) -> Request {
         let number = self.number;
         self.number = self.number.wrapping_add(1);
         let (transmit_cookie, receive_cookie) = (self.schedule.number(), self.schedule.number());
@@ -231,7 +235,7 @@ impl Client {
             version: 4,
             mode: Mode::Client,
             stratum: 0,
-            poll: 6,
+            poll,
             precision: 32,
             root_delay: 0,
             root_dispersion: 0,
@@ -309,6 +313,11 @@ impl Client {
             self.statistics.timeouts += 1;
         }
     }
+}
+
+/// The poll field for requests so far apart: log2 of seconds, as for any NTP client, but below the usual range.
+fn poll_of(interval_ns: i64) -> i8 {
+    (interval_ns as f64 * 1e-9).log2().round() as i8
 }
 
 /// The run of the clock that a server serves. Only servers that are clocks themselves name theirs; one that follows

@@ -15,6 +15,9 @@ pub struct Schedule {
 
 const MS: i64 = 1_000_000;
 
+/// What a server may slow its clients down to, as a power of two: once in two seconds in place of four times a second.
+pub(super) const SLOWEST: u32 = 3;
+
 impl Schedule {
     /// (until this age, ask this often), in nanoseconds.
     const INTERVALS: [(i64, i64); 4] =
@@ -31,10 +34,12 @@ impl Schedule {
     }
 
     /// Time from one request to the next, in nanoseconds, at an age of the exchange, with a standard deviation of what is
-    /// known of the clock.
-    pub fn interval_ns(&mut self, age_ns: i64, sigma_ns: f64) -> i64 {
-        let interval_ns = Self::INTERVALS.iter().find(|(until_ns, _)| age_ns < *until_ns).map_or(250 * MS, |row| row.1);
+    /// known of the clock. Who is past the beginning asks 2^`slower` times less often, for a server that many ask.
+    pub fn interval_ns(&mut self, age_ns: i64, sigma_ns: f64, slower: u32) -> i64 {
+        let row = Self::INTERVALS.iter().find(|(until_ns, _)| age_ns < *until_ns);
+        let (until_ns, interval_ns) = row.copied().unwrap_or((i64::MAX, 250 * MS));
         let interval_ns = if sigma_ns > Self::DOUBT_NS { interval_ns.min(Self::DOUBTFUL_NS) } else { interval_ns };
+        let interval_ns = if until_ns == i64::MAX { interval_ns << slower.min(SLOWEST) } else { interval_ns };
         let fifth_ns = interval_ns / 5;
         interval_ns - fifth_ns + (self.number() % (2 * fifth_ns as u64 + 1)) as i64
     }
@@ -57,7 +62,7 @@ mod tests {
     fn intervals_grow_with_age_and_vary_by_a_fifth() {
         let mut schedule = Schedule::new(1);
         for (age_ms, interval_ms) in [(0, 20), (499, 20), (500, 50), (2_000, 125), (9_999, 125), (10_000, 250)] {
-            let intervals: Vec<_> = (0..1000).map(|_| schedule.interval_ns(age_ms * MS, 1e3)).collect();
+            let intervals: Vec<_> = (0..1000).map(|_| schedule.interval_ns(age_ms * MS, 1e3, 0)).collect();
             assert!(intervals.iter().all(|&ns| (ns - interval_ms * MS).abs() <= interval_ms * MS / 5));
             let mean_ns = intervals.iter().sum::<i64>() / 1000;
             assert!((mean_ns - interval_ms * MS).abs() < interval_ms * MS / 50);
@@ -68,7 +73,17 @@ mod tests {
     fn a_clock_that_is_hardly_known_is_asked_more_often_and_never_less() {
         let mut schedule = Schedule::new(1);
         for (age_ms, interval_ms) in [(0, 20), (600, 50), (5_000, 50), (1_000_000, 50)] {
-            let interval_ns = schedule.interval_ns(age_ms * MS, 1e6);
+            let interval_ns = schedule.interval_ns(age_ms * MS, 1e6, 0);
+            assert!((interval_ns - interval_ms * MS).abs() <= interval_ms * MS / 5, "{age_ms}: {interval_ns}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_many_ask_is_asked_less_often_once_enough_is_known() {
+        let mut schedule = Schedule::new(1);
+        let rows = [(1_000, 1e3, 2, 50), (20_000, 1e3, 2, 1_000), (20_000, 1e6, 1, 100), (20_000, 1e3, 200, 2_000)];
+        for (age_ms, sigma_ns, slower, interval_ms) in rows {
+            let interval_ns = schedule.interval_ns(age_ms * MS, sigma_ns, slower);
             assert!((interval_ns - interval_ms * MS).abs() <= interval_ms * MS / 5, "{age_ms}: {interval_ns}");
         }
     }

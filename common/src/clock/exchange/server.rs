@@ -1,7 +1,10 @@
 //! The answering end.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::SHORTEST_POLL;
+use super::schedule::SLOWEST;
 use crate::clock::ntp::{self, Mode, Packet};
 use crate::time::{ClockEpoch, MediaTime};
 
@@ -14,6 +17,11 @@ use crate::time::{ClockEpoch, MediaTime};
 pub struct Server {
     epoch: ClockEpoch,
     clients: Vec<Client>,
+    /// Where each address's are.
+    places: HashMap<IpAddr, usize>,
+    /// The client that is next to make room for another, if it is idle.
+    hand: usize,
+    load: Load,
     /// Receive timestamps must differ: clients and we know exchanges by them.
     last_receive: u64,
     statistics: ServerStatistics,
@@ -58,6 +66,40 @@ struct Client {
     next: usize,
 }
 
+/// How many clients ask, and how much less often they should.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    since: MediaTime,
+    /// Clients that asked since then: each request stands for as many as its interval is of a second, and every client asks
+    /// once in its interval.
+    clients: f64,
+    /// As a power of two.
+    slower: u32,
+}
+
+impl Load {
+    /// Requests a second that a server should have to answer; more, and clients are asked to be content with less.
+    const MOST_PER_S: f64 = 500.0;
+    /// Of a client that is not slowed down.
+    const USUAL_PER_S: f64 = 4.0;
+    const WINDOW_NS: i64 = 1_000_000_000;
+
+    /// Takes note of a request whose poll field is `poll`. Those of a second and more are not ours, and no load.
+    fn asked(&mut self, poll: i8, now: MediaTime) {
+        let elapsed_ns = now - self.since;
+        if elapsed_ns >= Self::WINDOW_NS {
+            let per_s = self.clients * Self::USUAL_PER_S * Self::WINDOW_NS as f64 / elapsed_ns as f64;
+            // A little over is no reason: the count varies by some percent.
+            let over = (per_s / Self::MOST_PER_S).log2() - 0.25;
+            self.slower = over.ceil().clamp(0.0, f64::from(SLOWEST)) as u32;
+            (self.since, self.clients) = (now, 0.0);
+        }
+        if poll <= 1 {
+            self.clients += f64::from(poll.max(-7)).exp2();
+        }
+    }
+}
+
 /// One exchange: its receive timestamp, by which the client names it, and when its reply left.
 #[derive(Clone, Copy, Debug, Default)]
 struct Exchange {
@@ -67,15 +109,16 @@ struct Exchange {
 
 /// Enough that a room at 4 requests a second is remembered while another on the same host asks 50 times a second.
 const EXCHANGES: usize = 32;
-/// Addresses remembered.
-const MOST_CLIENTS: usize = 256;
+/// Addresses remembered: as many as a house has rooms at most, in half a megabyte.
+const MOST_CLIENTS: usize = 1024;
 /// Only who was silent for this long makes room for another: longer than any of our rooms' intervals.
 const IDLE_NS: i64 = 5_000_000_000;
 
 impl Server {
     /// A server of the run `epoch` of its clock.
     pub fn new(epoch: ClockEpoch) -> Self {
-        Self { epoch, clients: Vec::new(), last_receive: 0, statistics: ServerStatistics::default() }
+        let (clients, places, statistics) = (Vec::new(), HashMap::new(), ServerStatistics::default());
+        Self { epoch, clients, places, hand: 0, load: Load::default(), last_receive: 0, statistics }
     }
 
     /// Answers a packet that came from `from` at `reached`. `now` is when the reply is about to be sent: read the clock
@@ -92,6 +135,7 @@ impl Server {
         }
         self.last_receive = receive;
 
+        self.load.asked(request.poll, now);
         let transmit = now.to_ntp();
         let client = if request.origin == 0 { None } else { self.client(from, now) };
         let earlier = client.and_then(|client| self.clients[client].find(request.origin)).map(|found| found.transmit);
@@ -106,8 +150,7 @@ impl Server {
             version: request.version,
             mode: Mode::Server,
             stratum: 1,
-            // GStreamer takes anything below 3 as an order to poll that often.
-            poll: request.poll.clamp(3, 17),
+            poll: request.poll.clamp(SHORTEST_POLL + self.load.slower as i8, 17),
             precision: -20,
             root_delay: 0,
             root_dispersion: 1,
@@ -135,21 +178,27 @@ impl Server {
 
     /// Where this address's exchanges are kept, if there is room for them.
     fn client(&mut self, address: IpAddr, now: MediaTime) -> Option<usize> {
-        let fresh = Client { address, last_seen: now, exchanges: [Exchange::default(); EXCHANGES], next: 0 };
-        if let Some(known) = self.clients.iter().position(|client| client.address == address) {
+        if let Some(&known) = self.places.get(&address) {
             self.clients[known].last_seen = now;
             return Some(known);
         }
-        if self.clients.len() < MOST_CLIENTS {
+        let fresh = Client { address, last_seen: now, exchanges: [Exchange::default(); EXCHANGES], next: 0 };
+        let place = if self.clients.len() < MOST_CLIENTS {
             self.clients.push(fresh);
-            return Some(self.clients.len() - 1);
-        }
-        let (oldest, client) = self.clients.iter_mut().enumerate().min_by_key(|(_, client)| client.last_seen)?;
-        if now - client.last_seen < IDLE_NS {
-            return None;
-        }
-        *client = fresh;
-        Some(oldest)
+            self.clients.len() - 1
+        } else {
+            // One look for each stranger: a flood of them costs no more than its answers.
+            self.hand = (self.hand + 1) % MOST_CLIENTS;
+            let client = &mut self.clients[self.hand];
+            if now - client.last_seen < IDLE_NS {
+                return None;
+            }
+            self.places.remove(&client.address);
+            *client = fresh;
+            self.hand
+        };
+        self.places.insert(address, place);
+        Some(place)
     }
 }
 

@@ -182,7 +182,7 @@ fn strangers_leave_no_trace_and_a_flood_can_not_displace_a_room() {
         let address = IpAddr::V4(forged.into());
         let _ = pair.server.handle_request(&request.to_bytes(), address, at + i64::from(forged), at);
     }
-    assert!(pair.server.statistics().clients <= 256);
+    assert!(pair.server.statistics().clients <= 1024);
     let Event::Sample(sample) = pair.round_trip() else { panic!("no sample") };
     assert!(sample.interleaved, "the flood displaced a room");
     // Once they have gone quiet, newcomers get their places.
@@ -190,6 +190,31 @@ fn strangers_leave_no_trace_and_a_flood_can_not_displace_a_room() {
     let (now, late) = (pair.media(pair.now), IpAddr::V4(std::net::Ipv4Addr::new(10, 77, 0, 12)));
     let reply = pair.server.handle_request(&request.to_bytes(), late, now, now);
     assert!(reply.is_some_and(|reply| reply.ticket.is_some()));
+}
+
+#[test]
+fn a_big_house_asks_less_often_and_a_small_one_as_often_as_ever() {
+    for (rooms, per_s) in [(100, 400.0), (500, 500.0), (1_000, 500.0)] {
+        let mut server = Server::new(ClockEpoch(5));
+        let start = LocalTime::from_ns(77_000 * MS);
+        let mut clients: Vec<_> = (0..rooms).map(|seed| (Client::new(seed), start)).collect();
+        let mut late = 0;
+        for tick in 0..30_000 {
+            let now = start + tick * MS;
+            let media = MediaTime::from_ns(now.as_ns());
+            for (number, (client, next)) in clients.iter_mut().enumerate().filter(|(_, (_, next))| *next - now <= 0) {
+                let timer = client.handle_timer(now);
+                *next = timer.next;
+                let Some(request) = timer.request else { continue };
+                let address = IpAddr::V4(std::net::Ipv4Addr::from(0x0a4d_0000 + number as u32));
+                let reply = server.handle_request(&request.bytes, address, media, media).expect("a reply");
+                let _ = client.handle_reply(&reply.bytes, Stamp::kernel(now));
+                late += u64::from(tick >= 20_000);
+            }
+        }
+        let seen = late as f64 / 10.0;
+        assert!((seen / per_s - 1.0).abs() < 0.1, "{rooms} rooms ask {seen} times a second");
+    }
 }
 
 proptest! {
