@@ -122,21 +122,30 @@ fn start(
     made: (Box<dyn Source>, Sizes),
     library: &Library,
 ) -> Result<SourceHandle, SourceError> {
-    let handle = run(&stream.id, stream.format, made)?;
-    library.connect(&stream.id, handle.control());
-    handle.status().set_remote(None, can(&stream.source));
+    let handle = run(&stream.id, stream.format, can(&stream.source), made)?;
+    match stream.source {
+        SourceConfig::Library { .. } => library.connect(&stream.id, handle.control()),
+        _ => library.leave(&stream.id),
+    }
     Ok(handle)
 }
 
 /// Plays one file once.
 pub(crate) fn clip(path: &Path, format: Format) -> Result<SourceHandle, SourceError> {
-    run("announcement", format, (Box::new(clip::Clip::new(path, format)), clip::Clip::SIZES))
+    run("announcement", format, &[], (Box::new(clip::Clip::new(path, format)), clip::Clip::SIZES))
 }
 
-fn run(id: &str, format: Format, made: (Box<dyn Source>, Sizes)) -> Result<SourceHandle, SourceError> {
+fn run(
+    id: &str,
+    format: Format,
+    can: &'static [&'static str],
+    made: (Box<dyn Source>, Sizes),
+) -> Result<SourceHandle, SourceError> {
     let (source, sizes) = made;
     let (writer, handle) = queue::queue(format, sizes);
     let status = handle.status();
+    // Before its thread begins, which may find a program that understands more.
+    status.set_remote(None, can);
     let span = tracing::info_span!("source", stream = id);
     thread::Builder::new()
         .name(thread_name(id))

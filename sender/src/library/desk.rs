@@ -127,6 +127,11 @@ impl Library {
         }
     }
 
+    /// A stream plays something else now: its queue waits on the disk until it plays a library again.
+    pub(crate) fn leave(&self, stream: &str) {
+        self.0.desks.lock().unwrap_or_else(PoisonError::into_inner).remove(stream);
+    }
+
     /// How a stream plays its queue, if it has one.
     pub fn queue_state(&self, stream: &str) -> Result<QueueState, LibraryError> {
         let desk = self.desk_of(stream)?;
@@ -288,6 +293,11 @@ impl Desk {
     /// A piece of the library that was taken is this file.
     pub(super) fn took(&self, path: PathBuf) -> Entry {
         self.state().station.took(path)
+    }
+
+    /// What was taken last can't be had now: it comes again, from here on.
+    pub(super) fn put_back(&self, from: Duration) {
+        self.state().station.put_back(from);
     }
 
     /// The source has ended: nothing is to be driven any more.

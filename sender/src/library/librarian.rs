@@ -34,6 +34,8 @@ const QUIET_NS: i64 = if cfg!(test) { 50_000_000 } else { 1_000_000_000 };
 const LONGEST_WAIT_NS: i64 = 10_000_000_000;
 /// Between two looks at folders that are not watched.
 const LOOK_AGAIN_NS: i64 = 15 * 60 * 1_000_000_000;
+/// After a scan that failed, until everything is looked at again: the disk of the index was full, or held by others.
+const TRY_AGAIN_NS: i64 = if cfg!(test) { 50_000_000 } else { 60_000_000_000 };
 /// Between two looks whether another disk, or none, is where a library was.
 const LOOK_FOR_DISKS_NS: i64 = if cfg!(test) { 50_000_000 } else { 2_000_000_000 };
 /// While a library is read for the first time, streams hear of what there is so often.
@@ -120,6 +122,7 @@ impl Library {
                 dirty: BTreeMap::new(),
                 looked: None,
                 unwatched: true,
+                failed: false,
             };
             threads.push(thread::Builder::new().name("librarian".to_owned()).spawn(move || keeper.run())?);
             let library = self.clone();
@@ -229,6 +232,8 @@ struct Keeper {
     looked: Option<LocalTime>,
     /// There are folders that change without a word.
     unwatched: bool,
+    /// What has changed is not all in the index: a scan did not come to its end.
+    failed: bool,
 }
 
 impl Keeper {
@@ -264,7 +269,8 @@ impl Keeper {
         for folder in news.folders {
             self.dirty.entry(folder).or_insert((now, now)).1 = now;
         }
-        if news.overflow || (self.unwatched && self.looked.is_some_and(|looked| now - looked > LOOK_AGAIN_NS)) {
+        let since = |ns: i64| self.looked.is_some_and(|looked| now - looked > ns);
+        if news.overflow || (self.unwatched && since(LOOK_AGAIN_NS)) || (self.failed && since(TRY_AGAIN_NS)) {
             let mut board = self.library.board();
             board.wanted = board.roots.clone();
         }
@@ -333,6 +339,7 @@ impl Keeper {
         let mut board = library.board();
         let watched = self.watches().is_some_and(|watches| watches.is_complete());
         self.unwatched = !watched || board.roots.iter().any(|root| changes::is_on_a_network(root));
+        self.failed = result.is_err() || (self.failed && !whole);
         board.began = None;
         let mut scan = board.scan.clone();
         library.count_into(&mut scan, began);

@@ -1,6 +1,8 @@
 //! The library source: plays what is queued, and when nothing is, its library round after round; gapless, or with one
 //! piece fading into the next.
 
+mod away;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -189,6 +191,7 @@ impl Player {
         let path = &entry.path;
         let mut file = match AudioFile::open(path) {
             Ok(file) => file,
+            Err(_) if self.is_away(path) => return self.wait_for_disk(from, writer),
             Err(error) => return self.skip(path, &error.to_string(), writer),
         };
         let rate = file.shape().rate;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use unisono_host::clock;
 use unisono_host::realtime::step_back;
 
@@ -122,10 +122,7 @@ pub(super) fn scan(
         // The readers end when the walker has dropped its end.
         drop(work);
         let written = write_all(db, &found, progress);
-        if written.is_err() {
-            progress.stop.store(true, Relaxed);
-        }
-        // Whoever still waits to tell something is to stop waiting.
+        // Whoever still waits to tell something is to stop waiting: an index that takes nothing ends this scan.
         drop(found);
         let walked = walker.join().unwrap_or(Err(ScanError::Stopped));
         written.and(walked)
@@ -152,7 +149,8 @@ fn write_all(db: &mut Connection, found: &Receiver<News>, progress: &Progress) -
     let mut open = true;
     while open {
         let Ok(first) = found.recv() else { break };
-        let transaction = db.transaction()?;
+        // One that read first and wrote later would fail if loudness was noted in between.
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (mut next, mut count, until) = (Some(first), 0, clock::now() + BATCH_NS);
         while let Some(news) = next.take() {
             count += 1;
@@ -186,7 +184,7 @@ fn write_all(db: &mut Connection, found: &Receiver<News>, progress: &Progress) -
     if progress.stop.load(Relaxed) {
         return Err(ScanError::Stopped);
     }
-    let transaction = db.transaction()?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // A piece that changed its album leaves nothing behind either.
     if tidy || progress.read.load(Relaxed) > 0 {
         write::tidy(&transaction)?;

@@ -247,6 +247,15 @@ impl Station {
         entry
     }
 
+    /// What was taken last can't be had now: it comes again, from here on.
+    pub(super) fn put_back(&mut self, from: Duration) {
+        let Some(entry) = self.taken.pop_back() else { return };
+        self.unheard = self.unheard.saturating_sub(1);
+        self.resume = Some((entry.id, from)).filter(|_| !from.is_zero());
+        self.queue.push_front(entry);
+        self.revision += 1;
+    }
+
     /// What is heard now; true when it is another entry than before.
     pub(super) fn hears(&mut self, id: u64, position: Duration) -> bool {
         let news = self.heard.is_none_or(|(before, _)| before != id);
@@ -331,6 +340,8 @@ impl Station {
         if self.taken.len() > HISTORY {
             self.taken.pop_front();
         }
+        // Files that can't be played are taken and never heard, however many they are.
+        self.unheard = self.unheard.min(self.taken.len());
     }
 
     fn new_id(&mut self) -> u64 {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use alsa::pcm::{Access, Format as AlsaFormat, HwParams, PCM};
+use alsa::pcm::{Access, Format as AlsaFormat, Frames, HwParams, PCM};
 use alsa::{Direction, ValueOr};
 use unisono_common::format::{Encoding as Wanted, Format, RawFormat};
 
@@ -16,7 +16,7 @@ use super::feed::Feed;
 use super::lateness::Lateness;
 use super::queue::{Interrupt, QueueWriter, Sizes};
 use super::status::State;
-use unisono_audio::convert::{Layout, Samples, Shape};
+use unisono_audio::convert::{Layout, MAX_CHANNELS, Samples, Shape};
 
 /// One period of the card: how often it wakes us.
 const PERIOD_MS: u32 = 5;
@@ -41,6 +41,8 @@ struct Card {
     encoding: Encoding,
     rate: u32,
     channels: usize,
+    /// So many of its channels are heard, from the first on.
+    heard: usize,
 }
 
 /// How the card writes a sample.
@@ -68,8 +70,7 @@ impl Capture {
             Err(error) => return self.failed(&error.to_string(), writer),
         };
         tracing::info!(device = self.device, rate = card.rate, channels = card.channels, ?card.encoding, "captures");
-        let shape =
-            Shape { rate: card.rate, layout: Layout::of_count(card.channels), bits: Some(card.encoding.bits()) };
+        let shape = Shape { rate: card.rate, layout: Layout::of_count(card.heard), bits: Some(card.encoding.bits()) };
         let target = self.latency.as_secs_f64() * f64::from(self.stream.rate);
         let drift = Drift::of_clock(self.stream.rate, target);
         let lateness = Lateness::of_clock(self.latency.as_secs_f64());
@@ -82,7 +83,8 @@ impl Capture {
     /// Queues what the card hears, until it fails: why.
     fn capture(&self, card: &Card, feed: &mut Feed, writer: &mut QueueWriter) -> Result<String, Interrupt> {
         let period = (card.rate * PERIOD_MS / 1_000) as usize;
-        let mut bytes = vec![0; period * card.channels * card.encoding.bytes()];
+        let (frame, heard) = (card.channels * card.encoding.bytes(), card.heard * card.encoding.bytes());
+        let mut bytes = vec![0; period * frame];
         let mut samples = Vec::new();
         loop {
             writer.check()?;
@@ -90,7 +92,9 @@ impl Capture {
                 Ok(0) => feed.nothing(Duration::from_millis(LOOK_MS.into()), writer)?,
                 Ok(frames) => {
                     samples.clear();
-                    card.encoding.decode(&bytes[..frames * card.channels * card.encoding.bytes()], &mut samples);
+                    for frame in bytes[..frames * frame].chunks_exact(frame) {
+                        card.encoding.decode(&frame[..heard], &mut samples);
+                    }
                     let waiting = card.pcm.avail_update().unwrap_or(0).max(0) as usize;
                     feed.push(Samples::Int(&samples), waiting, false, writer)?;
                     if feed.is_late() {
@@ -135,13 +139,15 @@ impl Card {
             hw.set_channels_near(wanted.channels.into())?;
             hw.set_rate(wanted.rate, ValueOr::Nearest)?;
             let rate = hw.get_rate()?;
-            hw.set_period_size_near((rate * PERIOD_MS / 1_000).into(), ValueOr::Nearest)?;
-            hw.set_buffer_size_near((rate * RING_MS / 1_000).into())?;
+            // Frames have 32 bits or 64, as the machine has.
+            let [of_period, of_ring] = [PERIOD_MS, RING_MS].map(|ms| (rate * ms / 1_000) as Frames);
+            hw.set_period_size_near(of_period, ValueOr::Nearest)?;
+            hw.set_buffer_size_near(of_ring)?;
             pcm.hw_params(&hw)?;
             (rate, hw.get_channels()? as usize, encoding)
         };
         pcm.start()?;
-        Ok(Card { pcm, encoding, rate, channels })
+        Ok(Card { pcm, encoding, rate, channels, heard: heard(channels, wanted.channels.into()) })
     }
 
     /// Reads away what waits, in pieces of `bytes`, to the last whole one.
@@ -163,6 +169,11 @@ impl Card {
             Err(error) => Err(error),
         }
     }
+}
+
+/// How many of a card's channels are heard: all, but as many as are wanted of one that has more than there are speakers.
+fn heard(channels: usize, wanted: usize) -> usize {
+    if channels > MAX_CHANNELS { wanted } else { channels }
 }
 
 impl Encoding {
@@ -209,5 +220,29 @@ impl Encoding {
             _ => 0,
         };
         out.extend(bytes.chunks_exact(self.bytes()).map(word));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_of_many_inputs_gives_the_first_of_them() {
+        assert_eq!([2, 8, 18].map(|channels| heard(channels, 2)), [2, 8, 2]);
+    }
+
+    #[test]
+    fn every_encoding_is_read_to_the_top_of_32_bits() {
+        let decoded = |encoding: Encoding, bytes: &[u8]| {
+            let mut samples = Vec::new();
+            encoding.decode(bytes, &mut samples);
+            samples
+        };
+        assert_eq!(decoded(Encoding::S16, &[0x34, 0x12, 0xff, 0xff]), [0x1234_0000, -0x0001_0000]);
+        assert_eq!(decoded(Encoding::S24Packed, &[0x56, 0x34, 0x12]), [0x1234_5600]);
+        // What is in the fourth byte is not said.
+        assert_eq!(decoded(Encoding::S24, &[0x56, 0x34, 0x12, 0x99]), [0x1234_5600]);
+        assert_eq!(decoded(Encoding::S32, &[0x78, 0x56, 0x34, 0x12]), [0x1234_5678]);
     }
 }

@@ -3,11 +3,12 @@
 //! A URL leads to sound or to a list of URLs (M3U, PLS, a podcast's feed). What is on the list is played in its order;
 //! a station, which has no end, is connected to again when it breaks off, after a while that doubles with each failure.
 //! A thread of its own reads the network ([`fetch`]), so that one that hangs is noticed and left. What has an end waits for
-//! us and passes bit for bit where it can; a station goes by its own clock ([`station`]).
+//! us, is gone on with where it broke off, and passes bit for bit where it can; a station goes by its own clock ([`station`]).
 
 mod fetch;
 mod icy;
 mod playlist;
+mod shoutcast;
 mod station;
 
 use std::collections::VecDeque;
@@ -106,7 +107,9 @@ impl Http {
         // A list that has been played: until somebody wants it again.
         writer.begin_track(None, Duration::ZERO);
         writer.set_state(State::Idle);
-        writer.wait(Duration::from_secs(86_400))
+        loop {
+            writer.wait(Duration::from_secs(86_400))?;
+        }
     }
 
     /// Plays what one URL leads to.

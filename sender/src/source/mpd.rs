@@ -23,6 +23,8 @@ use protocol::{Connection, Link, MpdError, Reply, quoted};
 
 /// How long MPD may take to connect and to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// An MPD that has said nothing for so long is asked whether it is still there: its host may be gone without a word.
+const SILENT_NS: i64 = 30_000_000_000;
 /// How long a wish may wait to be seen.
 const LOOK: Duration = Duration::from_millis(30);
 /// "Previous" within this time of a track's beginning means the track before it.
@@ -90,6 +92,7 @@ impl Mpd {
         loop {
             shown.refresh(&mut mpd, status)?;
             mpd.send("idle player")?;
+            let since = clock::now();
             loop {
                 if stopped(status) {
                     return Ok(());
@@ -101,6 +104,10 @@ impl Mpd {
                 }
                 if mpd.has_input(LOOK)? {
                     mpd.reply()?;
+                    break;
+                }
+                if clock::now() - since > SILENT_NS {
+                    mpd.ask("noidle")?;
                     break;
                 }
             }

@@ -241,9 +241,13 @@ impl Control {
     /// To the program that feeds the source, when that can be driven; else to the queue and the source.
     fn ask(&self, wish: Wish) {
         let remote = self.shared.detail().remote.clone();
+        if wish == Wish::Play {
+            // Also when a program is driven: the queue may be held since before that could be.
+            self.shared.paused.store(false, Release);
+        }
         match (remote, wish) {
             (Some(remote), wish) => drop(remote.send(wish)),
-            (None, Wish::Play) => self.shared.paused.store(false, Release),
+            (None, Wish::Play) => {}
             (None, Wish::Pause) => self.shared.paused.store(true, Release),
             (None, wish) => self.send(wish),
         }

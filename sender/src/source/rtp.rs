@@ -39,6 +39,8 @@ const RETRY: Duration = Duration::from_secs(2);
 const REJOIN: Duration = Duration::from_secs(3);
 /// How often announcements are looked at.
 const LISTEN_NS: i64 = 200_000_000;
+/// Announcements of one group that are looked at in one go: a flood of them is not to hold up the sound.
+const AT_ONCE: usize = 64;
 /// After so long without packets another source in the group is taken.
 const SOURCE_GONE_NS: i64 = 1_000_000_000;
 
@@ -136,7 +138,12 @@ impl Rtp {
             writer.check()?;
             if let Some(announced) = announced.as_mut().filter(|_| clock::now() - looked > LISTEN_NS) {
                 looked = clock::now();
-                elsewhere = announced.look().is_some_and(|now| now != *tuned);
+                let now = announced.look();
+                elsewhere = now.as_ref().is_some_and(|now| now != tuned);
+                // Taken for what they were, packets of another format are noise.
+                if now.is_some_and(|now| now.is_reshaped(tuned)) {
+                    return Ok(());
+                }
             }
             let Some(length) = socket.receive(&mut buffer) else {
                 feed.nothing(LOOK, writer)?;
@@ -161,7 +168,7 @@ impl Rtp {
                 Some((_, seen)) if now - *seen < SOURCE_GONE_NS => continue,
                 new => {
                     *new = Some((packet.header.ssrc, now));
-                    order = Reorder::default();
+                    order.begin_anew();
                 }
             }
             quiet = Duration::ZERO;
@@ -198,6 +205,13 @@ impl Tuned {
             name: session.name.clone(),
         }
     }
+
+    /// Whether the packets that come to where they came `before` are others now.
+    fn is_reshaped(&self, before: &Tuned) -> bool {
+        let place = |tuned: &Tuned| (tuned.address, tuned.source);
+        let shape = |tuned: &Tuned| (tuned.payload_type, tuned.format);
+        place(self) == place(before) && shape(self) != shape(before)
+    }
 }
 
 /// Streams that are announced, to find one by its name or id.
@@ -219,7 +233,8 @@ impl Announced {
     fn look(&mut self) -> Option<Tuned> {
         let mut buffer = [0; 4096];
         for ear in &mut self.ears {
-            while let Ok(Some(received)) = ear.receive(&mut buffer) {
+            for _ in 0..AT_ONCE {
+                let Ok(Some(received)) = ear.receive(&mut buffer) else { break };
                 // What is no announcement is none of ours.
                 let _ = self.directory.receive(&buffer[..received.len], clock::now());
             }
@@ -299,6 +314,26 @@ impl Listener {
         if let Listener::Group(socket) = self {
             // A network that is away comes back by itself or not at all.
             let _ = socket.rejoin();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SDP: &str = "v=0\no=- 7 1 IN IP4 10.0.0.2\ns=Studio\nc=IN IP4 239.1.2.3/4\nt=0 0\nm=audio 5004 RTP/AVP 98\n\
+                       a=rtpmap:98 L16/48000/2\n";
+
+    #[test]
+    fn another_format_at_the_same_place_is_told_from_another_place() {
+        let tuned = |from: &str, to: &str| Tuned::to(&Session::parse(SDP.replace(from, to).as_bytes()).unwrap());
+        let before = tuned("", "");
+        for (from, to) in [("L16", "L24"), ("48000/2", "44100/2"), ("48000/2", "48000/6"), ("98", "97")] {
+            assert!(tuned(from, to).is_reshaped(&before), "{from} -> {to}");
+        }
+        for (from, to) in [("o=- 7", "o=- 8"), ("Studio", "Stage"), ("239.1.2.3", "239.1.2.4"), ("5004", "5006")] {
+            assert!(!tuned(from, to).is_reshaped(&before), "{from} -> {to}");
         }
     }
 }

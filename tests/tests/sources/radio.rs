@@ -143,6 +143,24 @@ impl Files {
                         }
                         stream.write_all(b"0\r\n\r\n")
                     }),
+                    // Breaks off in the middle, and gives the rest to whoever asks for it.
+                    Some((_, "broken", body)) => {
+                        let request = request.to_lowercase();
+                        let range = request.split_once("range: bytes=").and_then(|(_, rest)| rest.split_once('-'));
+                        let (status, from, to) = match range.and_then(|(from, _)| from.parse::<usize>().ok()) {
+                            Some(from) => ("206 Partial Content", from, body.len()),
+                            None => ("200 OK", 0, body.len() / 2),
+                        };
+                        write!(
+                            stream,
+                            "HTTP/1.1 {status}\r\nContent-Type: audio/mpeg\r\nContent-Range: bytes {from}-{}/{}\r\n\
+                             Content-Length: {}\r\n\r\n",
+                            body.len() - 1,
+                            body.len(),
+                            body.len() - from
+                        )
+                        .and_then(|()| stream.write_all(&body[from..to]))
+                    }
                     Some((_, mime, body)) => write!(
                         stream,
                         "HTTP/1.1 200 OK\r\nContent-Type: {mime}\r\nContent-Length: {}\r\n\r\n",
@@ -167,6 +185,8 @@ fn podcasts_lists_redirects_and_servers_of_all_ages() {
     tone(&wav, 441, 4, "Episode");
     run("ffmpeg", &["-v", "error", "-y", "-i", wav.to_str().unwrap(), mp3.to_str().unwrap()]);
     let sound = std::fs::read(&mp3).unwrap();
+    let long = dir.path().join("long.mp3");
+    tone(&long, 600, 12, "Long");
     let feed = "<rss><channel><item><title>Episode 2</title><enclosure url=\"two.mp3\"/></item>\
                 <item><title>Episode 1</title><enclosure url=\"/moved\"/></item></channel></rss>";
     let files = Files::serve(vec![
@@ -174,6 +194,7 @@ fn podcasts_lists_redirects_and_servers_of_all_ages() {
         ("/two.mp3", "audio/mpeg", sound.clone()),
         ("/moved", "redirect", "/chunked".into()),
         ("/chunked", "chunked", sound.clone()),
+        ("/broken", "broken", std::fs::read(&long).unwrap()),
         ("/old", "icy", sound),
     ]);
     let port = files.port;
@@ -183,8 +204,10 @@ fn podcasts_lists_redirects_and_servers_of_all_ages() {
         )
     };
     let streams = stream("feed", "/feed") + &stream("old", "/old") + &stream("none", "/none");
+    let streams = streams + &stream("broken", "/broken");
     let station = Station::start(dir.path(), &streams).unwrap();
     let tap = Tap::open(station.group("feed")).unwrap();
+    let broken = Tap::open(station.group("broken")).unwrap();
     let episode = |title: &str| {
         let found = station.wait_for("feed", PATIENCE, |now| now["title"] == title);
         assert!(found.is_some(), "{title}: {}\n{}", station.playback("feed"), station.process.log());
@@ -202,5 +225,9 @@ fn podcasts_lists_redirects_and_servers_of_all_ages() {
     let none = station.wait_for("none", PATIENCE, |now| now["state"] == "failed").unwrap();
     assert!(none["reason"].as_str().unwrap().contains("404"), "{none}");
     assert!(tap.wait_for_silence(clock::now(), PATIENCE).is_some(), "its packets do not go on");
+    // Twelve seconds, of which six came in the first answer, and two may have gone by before it was listened to.
+    let loud = || broken.packets().iter().filter(|heard| heard.samples.iter().any(|s| s.abs() > 100)).count();
+    let rest = truth::wait_for(PATIENCE, || (loud() >= 10 * 200).then_some(()));
+    assert!(rest.is_some(), "{} packets of {}\n{}", loud(), station.playback("broken"), station.process.log());
     station.assert_unbroken(&tap);
 }

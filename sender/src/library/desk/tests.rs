@@ -1,6 +1,7 @@
 use super::*;
 
 const ALL: Page = Page { limit: 100, offset: 0 };
+const MANNER: Manner = Manner { shuffle: false, repeat: true, replay_gain: ReplayGain::Off, crossfade_s: 0.0 };
 
 #[test]
 fn a_stream_without_a_library_has_no_queue() {
@@ -13,8 +14,7 @@ fn a_stream_without_a_library_has_no_queue() {
 fn what_is_not_in_the_library_is_not_queued() {
     let state = tempfile::tempdir().unwrap();
     let library = Library::open(state.path(), &[]);
-    let manner = Manner { shuffle: false, repeat: true, replay_gain: ReplayGain::Off, crossfade_s: 0.0 };
-    let _desk = library.desk("x", manner, 1);
+    let _desk = library.desk("x", MANNER, 1);
     for id in ["", "../../etc/passwd", "0123456789abcdef"] {
         let parts = Parts { tracks: vec![id.to_owned()], ..Parts::default() };
         assert!(matches!(library.enqueue("x", &parts), Err(LibraryError::Missing { kind: "track", .. })), "{id}");
@@ -24,4 +24,17 @@ fn what_is_not_in_the_library_is_not_queued() {
     let change = MannerChange { shuffle: Some(true), ..MannerChange::default() };
     library.change_manner("x", &change).unwrap().blocking_recv().unwrap();
     assert!(library.queue_state("x").unwrap().manner.shuffle);
+}
+
+#[test]
+fn a_stream_that_plays_something_else_has_no_queue_until_it_plays_a_library_again() {
+    let state = tempfile::tempdir().unwrap();
+    let library = Library::open(state.path(), &[]);
+    let _desk = library.desk("x", MANNER, 1);
+    let change = MannerChange { crossfade_s: Some(2.0), ..MannerChange::default() };
+    library.change_manner("x", &change).unwrap().blocking_recv().unwrap();
+    library.leave("x");
+    assert!(matches!(library.queue_state("x"), Err(LibraryError::NoQueue(_))));
+    let _desk = library.desk("x", MANNER, 2);
+    assert_eq!(library.queue_state("x").unwrap().manner.crossfade_s, 2.0);
 }

@@ -287,11 +287,12 @@ pub(in crate::library) struct Unmeasured {
 }
 
 /// What is to be measured together: all of an album with a piece that has not been measured, or one piece that is on
-/// none.
+/// none. Of an album with more than 500 pieces, those first that have not been, so that fewer are left each time.
 pub(in crate::library) fn unmeasured(db: &Connection) -> Answer<Vec<Unmeasured>> {
     let select = "SELECT tracks.id, modified_ns, folders.path, name FROM tracks
          JOIN folders ON folders.id = folder, (SELECT id, album FROM tracks WHERE tagged = 0 AND loudness IS NULL
-         LIMIT 1) AS one WHERE tracks.id = one.id OR tracks.album = one.album LIMIT 500";
+         LIMIT 1) AS one WHERE tracks.id = one.id OR tracks.album = one.album
+         ORDER BY tracks.tagged = 0 AND tracks.loudness IS NULL DESC, tracks.id LIMIT 500";
     let read = |row: &Row<'_>| Ok(Unmeasured { id: row.get(0)?, modified_ns: row.get(1)?, path: file(row, 2, 3)? });
     list(db, select, [], read)
 }

@@ -188,3 +188,21 @@ fn a_damaged_file_and_one_of_another_version_are_made_anew() {
     assert_eq!(index2.read(query::totals).unwrap().tracks, 0);
     drop((index, dir));
 }
+
+#[test]
+fn an_album_of_hundreds_is_measured_to_its_end() {
+    let mut shelf = Shelf::new();
+    for n in 0..501 {
+        shelf.put(&n.to_string(), song("Chapter", "Somebody", "A long tale"));
+    }
+    for left in [1, 0] {
+        let pieces = shelf.index.read(query::unmeasured).unwrap();
+        let measured = |piece: &query::Unmeasured| {
+            let &query::Unmeasured { id, modified_ns, .. } = piece;
+            write::Measured { id, modified_ns, loudness: -20.0, peak: 0.5 }
+        };
+        let measured: Vec<write::Measured> = pieces.iter().map(measured).collect();
+        write::measured(&mut shelf.db, &measured, None).unwrap();
+        assert_eq!(shelf.index.read(query::to_measure).unwrap(), left);
+    }
+}

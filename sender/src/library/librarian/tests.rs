@@ -111,6 +111,22 @@ fn an_index_that_breaks_while_it_is_used_is_made_anew() {
     wait_for(&library, |state| state.totals.tracks == 300 && library.0.progress.revision.load(Relaxed) > before);
 }
 
+#[test]
+fn an_index_that_takes_nothing_for_a_while_is_completed_after_that() {
+    let (music, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = |name: &str| music.path().join(name);
+    fs::write(file("one.mp3"), "x").unwrap();
+    let library = Library::open(state.path(), &[music.path().to_owned()]);
+    let _librarian = library.start().unwrap();
+    wait_for(&library, done(1));
+    let other = library.0.index.as_ref().unwrap().second_writer().unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    fs::write(file("two.mp3"), "x").unwrap();
+    wait_for(&library, |state| state.scan.trouble.is_some());
+    other.execute_batch("ROLLBACK").unwrap();
+    wait_for(&library, done(2));
+}
+
 fn damage() -> rusqlite::Error {
     let code = rusqlite::ffi::Error { code: rusqlite::ErrorCode::DatabaseCorrupt, extended_code: 11 };
     rusqlite::Error::SqliteFailure(code, None)

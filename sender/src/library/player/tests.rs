@@ -152,6 +152,27 @@ fn a_folder_that_comes_later_plays_and_can_be_driven() {
 }
 
 #[test]
+fn a_disk_that_goes_uses_up_nothing_of_the_round() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, disk) = (dir.path().join("root"), dir.path().join("disk"));
+    fs::create_dir(&root).unwrap();
+    for n in 1..=6 {
+        write_constant(&root.join(format!("{n}.wav")), n * 1_000, 24_000);
+    }
+    let mut handle = library(&root, false, true);
+    let mut taken = take_until(&mut handle, |_, taken| taken.ends_with(&[1_000; 2_000]));
+    fs::rename(&root, &disk).unwrap();
+    fs::create_dir(&root).unwrap();
+    let waits = |now: State| matches!(now, State::Failed(reason) if reason.contains("its disk is mounted"));
+    taken.extend(take_until(&mut handle, |handle, _| waits(handle.status().snapshot().state)));
+    fs::remove_dir(&root).unwrap();
+    fs::rename(&disk, &root).unwrap();
+    taken.extend(take_until(&mut handle, |_, taken| taken.ends_with(&[6_000; 2_000])));
+    assert_eq!(values(&taken), [1_000, 2_000, 3_000, 4_000, 5_000, 6_000]);
+    assert_eq!(handle.status().snapshot().counters.skipped, 0);
+}
+
+#[test]
 fn a_file_that_is_added_plays_in_the_next_round() {
     let dir = tempfile::tempdir().unwrap();
     write_constant(&dir.path().join("1.wav"), 1_000, 20_000);

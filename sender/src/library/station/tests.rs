@@ -143,3 +143,25 @@ fn what_was_asked_for_goes_over_the_configuration_and_nothing_else_does() {
     let again = Station::new(other, kept, Rounds::new(false, Rng::new(1), HashSet::new(), None));
     assert_eq!(again.manner(), Manner { shuffle: true, repeat: true, crossfade_s: 12.0, ..other });
 }
+
+#[test]
+fn however_many_cannot_be_played_what_is_queued_is_kept() {
+    let mut station = station(&[], 150);
+    assert_eq!(names(&mut station, 150).len(), 150);
+    let id = station.add(vec![path(1)], Place::End)[0];
+    let kept = station.kept();
+    assert_eq!((kept.entries.len(), kept.entries.last().map(|entry| entry.id)), (HISTORY + 1, Some(id)));
+}
+
+#[test]
+fn what_is_put_back_comes_next_from_where_it_was() {
+    let mut station = station(&[1, 2], 1);
+    names(&mut station, 1);
+    station.put_back(Duration::from_secs(9));
+    assert_eq!((queue(&station), station.kept().position), (vec![1, 2], Duration::from_secs(9)));
+    assert!(matches!(station.take(), Some(Next::Queued(entry, from)) if entry.id == 1 && from.as_secs() == 9));
+    // A piece of the library is queued by that.
+    assert_eq!(names(&mut station, 9), ["/2", "/lib0"]);
+    station.put_back(Duration::ZERO);
+    assert_eq!(names(&mut station, 9), ["/lib0"]);
+}

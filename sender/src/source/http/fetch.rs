@@ -9,10 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 
 use super::icy::Deinterleaver;
 use super::playlist::{self, Entry};
+use super::shoutcast::Shoutcast;
 use crate::source::queue::Patience;
 use crate::source::status::State;
 
@@ -28,6 +29,10 @@ const PIECES: usize = 512;
 const LONGEST_LIST: usize = 4 * 1024 * 1024;
 /// Bytes of a response's head.
 const MAX_HEAD: usize = 64 * 1024;
+/// How often what has an end is asked for again where it broke off, before the first byte of the rest; and the first wait,
+/// which doubles.
+const TRIES: u32 = 5;
+const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a URL gives nothing.
 #[derive(Debug, thiserror::Error)]
@@ -114,10 +119,19 @@ enum Answer {
 }
 
 type Piece = io::Result<Vec<u8>>;
+type Body = Box<dyn Read + Send>;
+
+/// What has an end, to be asked for again where it breaks off: as it does when nobody has listened for a while.
+struct Whole {
+    /// Its bytes.
+    length: u64,
+    /// Tells it from what may be there by then.
+    validator: Option<String>,
+}
 
 /// The thread: answers once, then sends pieces until nobody takes them.
 fn fetch(url: &str, answer: &SyncSender<Result<Answer, FetchError>>, pieces: &SyncSender<Piece>, backlog: &Backlog) {
-    let (head, mut body) = match ask(url) {
+    let (head, mut body, whole) = match ask(url) {
         Ok(opened) => opened,
         Err(error) => return drop(answer.send(Err(error))),
     };
@@ -127,23 +141,62 @@ fn fetch(url: &str, answer: &SyncSender<Result<Answer, FetchError>>, pieces: &Sy
     if answer.send(Ok(head)).is_err() {
         return;
     }
+    let (mut had, mut tries) = (0, 0);
     loop {
         let mut piece = vec![0; PIECE];
-        let read = match body.read(&mut piece) {
-            Ok(0) => return,
-            Ok(read) => read,
+        let broken = match body.read(&mut piece) {
+            Ok(0) => None,
+            Ok(read) => {
+                piece.truncate(read);
+                (had, tries) = (had + read as u64, 0);
+                backlog.came(read);
+                if pieces.send(Ok(piece)).is_err() {
+                    return;
+                }
+                continue;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return drop(pieces.send(Err(error))),
+            Err(error) => Some(error),
         };
-        piece.truncate(read);
-        backlog.came(read);
-        if pieces.send(Ok(piece)).is_err() {
-            return;
+        let rest = whole.as_ref().filter(|whole| had < whole.length);
+        if let Some(more) = rest.and_then(|whole| rest_of(url, had, whole, &mut tries)) {
+            body = more;
+            continue;
         }
+        let cut_off = || rest.map(|_| io::Error::from(io::ErrorKind::UnexpectedEof));
+        if let Some(error) = broken.or_else(cut_off) {
+            let _ = pieces.send(Err(error));
+        }
+        return;
     }
 }
 
-fn ask(url: &str) -> Result<(Answer, Box<dyn Read + Send>), FetchError> {
+/// What is there from byte `had` on, tried for a while; none where the server can't give a part.
+fn rest_of(url: &str, had: u64, whole: &Whole, tries: &mut u32) -> Option<Body> {
+    while *tries < TRIES {
+        thread::sleep(FIRST_WAIT * (1 << *tries));
+        *tries += 1;
+        match ask_rest(url, had, whole) {
+            Ok(rest) => return rest,
+            Err(error) => tracing::debug!(url, had, "not gone on with: {error}"),
+        }
+    }
+    None
+}
+
+fn ask_rest(url: &str, had: u64, whole: &Whole) -> Result<Option<Body>, FetchError> {
+    let agent = agent();
+    let mut request = agent.get(url).header("Accept", "*/*").header("Range", format!("bytes={had}-"));
+    if let Some(validator) = &whole.validator {
+        request = request.header("If-Range", validator);
+    }
+    let response = request.call()?;
+    let range = response.headers().get("content-range").and_then(|range| range.to_str().ok()).unwrap_or_default();
+    let goes_on = response.status().as_u16() == 206 && range.starts_with(&format!("bytes {had}-"));
+    Ok(goes_on.then(|| Box::new(response.into_body().into_reader()) as Body))
+}
+
+fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .timeout_resolve(Some(PATIENCE))
         .timeout_connect(Some(PATIENCE))
@@ -154,9 +207,11 @@ fn ask(url: &str) -> Result<(Answer, Box<dyn Read + Send>), FetchError> {
         .max_redirects(8)
         .user_agent(concat!("Unisono/", env!("CARGO_PKG_VERSION")))
         .build();
-    let agent =
-        ureq::Agent::with_parts(config, DefaultConnector::default().chain(Shoutcast), DefaultResolver::default());
-    let response = agent.get(url).header("Icy-MetaData", "1").header("Accept", "*/*").call()?;
+    ureq::Agent::with_parts(config, DefaultConnector::default().chain(Shoutcast), DefaultResolver::default())
+}
+
+fn ask(url: &str) -> Result<(Answer, Body, Option<Whole>), FetchError> {
+    let response = agent().get(url).header("Icy-MetaData", "1").header("Accept", "*/*").call()?;
     let header = |name: &str| {
         let value = response.headers().get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).trim().to_owned()).filter(|value| !value.is_empty())
@@ -164,6 +219,7 @@ fn ask(url: &str) -> Result<(Answer, Box<dyn Read + Send>), FetchError> {
     let mime = header("content-type").map(|mime| mime.split(';').next().unwrap_or_default().trim().to_lowercase());
     let last = url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     let extension = last.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
+    let length: Option<u64> = header("content-length").and_then(|length| length.parse().ok());
     let about = About {
         mime: mime.clone(),
         extension: extension.clone(),
@@ -171,6 +227,10 @@ fn ask(url: &str) -> Result<(Answer, Box<dyn Read + Send>), FetchError> {
         endless: header("content-length").is_none() || header("icy-metaint").is_some(),
     };
     let interval = header("icy-metaint").and_then(|bytes| bytes.parse().ok()).filter(|bytes| *bytes > 0);
+    // A weak one doesn't tell one byte from another (RFC 9110 section 13.1.5).
+    let validator = header("etag").filter(|etag| !etag.starts_with("W/")).or_else(|| header("last-modified"));
+    let plain = !about.endless && header("content-encoding").is_none();
+    let whole = length.filter(|_| plain).map(|length| Whole { length, validator });
     let base = ureq::ResponseExt::get_uri(&response).to_string();
     let mut body = response.into_body().into_reader();
     if playlist::is_list(mime.as_deref(), extension.as_deref()) {
@@ -180,9 +240,9 @@ fn ask(url: &str) -> Result<(Answer, Box<dyn Read + Send>), FetchError> {
         if playlist::is_hls(&text) {
             return Err(FetchError::Hls);
         }
-        return Ok((Answer::List(playlist::entries(&text, &base)), Box::new(io::empty())));
+        return Ok((Answer::List(playlist::entries(&text, &base)), Box::new(io::empty()), None));
     }
-    Ok((Answer::Sound { about, interval }, Box::new(body)))
+    Ok((Answer::Sound { about, interval }, Box::new(body), whole))
 }
 
 /// Sound as the decoder reads it.
@@ -300,65 +360,5 @@ impl Read for Reader {
             }
         }
         self.current.read(buffer)
-    }
-}
-
-/// Servers of the first Shoutcast answer "ICY 200 OK", which is HTTP but for its name.
-#[derive(Debug)]
-struct Shoutcast;
-
-impl Connector<Box<dyn Transport>> for Shoutcast {
-    type Out = Renamed;
-
-    fn connect(
-        &self,
-        _: &ConnectionDetails<'_>,
-        chained: Option<Box<dyn Transport>>,
-    ) -> Result<Option<Renamed>, ureq::Error> {
-        Ok(chained.map(|inner| Renamed { inner, begun: false }))
-    }
-}
-
-/// A connection whose first word is made `HTTP/1.0`.
-#[derive(Debug)]
-struct Renamed {
-    inner: Box<dyn Transport>,
-    begun: bool,
-}
-
-impl Transport for Renamed {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.inner.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.begun = false;
-        self.inner.transmit_output(amount, timeout)
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let more = self.inner.await_input(timeout)?;
-        let buffers = self.inner.buffers();
-        if self.begun || buffers.input().len() < 4 {
-            return Ok(more);
-        }
-        self.begun = true;
-        if let Some(rest) = buffers.input().strip_prefix(b"ICY").map(<[u8]>::to_vec) {
-            buffers.input_consume(rest.len() + 3);
-            let renamed = [b"HTTP/1.0", &rest[..]].concat();
-            let room = buffers.input_append_buf();
-            let fits = renamed.len().min(room.len());
-            room[..fits].copy_from_slice(&renamed[..fits]);
-            buffers.input_appended(fits);
-        }
-        Ok(more)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.inner.is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        self.inner.is_tls()
     }
 }

@@ -139,3 +139,15 @@ fn commands_reach_the_writer() {
     control.next();
     assert_eq!(writer.check(), Err(Interrupt::Stop));
 }
+
+#[test]
+fn play_ends_a_pause_of_before_the_program_could_be_driven() {
+    let (_writer, handle) = small();
+    handle.control().pause();
+    let (wishes, asked) = channel();
+    handle.status().set_remote(Some(wishes), &["play"]);
+    assert!(handle.status().snapshot().paused);
+    handle.control().play();
+    assert_eq!(asked.try_recv(), Ok(Wish::Play));
+    assert!(!handle.status().snapshot().paused);
+}
