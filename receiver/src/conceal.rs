@@ -1,9 +1,10 @@
 //! What is played where frames are missing: the sound goes on as it last was, and fades away.
 //!
 //! The last milliseconds before a gap are looked for a little earlier in the sound (waveform similarity); what followed
-//! them there is a likely continuation. It is faded in over the last frames before the gap, and out again under the first
-//! ones after it, so that neither edge is a click. Within a gap it dies away in [`GONE_S`], and it is taken from farther
-//! back than that: nothing is ever repeated, which would click at each repetition, and buzz. Only how frames sound is decided here: which frame is where is never touched.
+//! them there is a likely continuation. It is faded in over the last frames before the gap, and out again under the
+//! first ones after it, so that neither edge is a click. Within a gap it dies away in [`GONE_S`], and it is taken from
+//! farther back than that: nothing is ever repeated, which would click at each repetition, and buzz. Only how frames
+//! sound is decided here: which frame is where is never touched.
 
 /// Length of the piece that is looked for, in seconds.
 const PIECE_S: f64 = 0.004;

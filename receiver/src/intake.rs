@@ -6,6 +6,7 @@
 
 mod counts;
 mod mending;
+mod numbers;
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
@@ -19,7 +20,7 @@ use unisono_common::control::Way as Delivered;
 use unisono_common::format::Depth;
 use unisono_common::rtp;
 use unisono_common::sdp::{Fec, Repair};
-use unisono_common::sequence::{self, Extender};
+use unisono_common::sequence;
 use unisono_common::time::LocalTime;
 use unisono_host::interface::Interface;
 use unisono_host::multicast::{MulticastError, MulticastReceiver};
@@ -31,6 +32,7 @@ pub use self::mending::Schedule;
 
 use self::counts::Counts;
 use self::mending::{Mending, Said};
+use self::numbers::{Numbers, Place};
 use crate::delivery::Delivery;
 use crate::repair::Way;
 use crate::session::{PAYLOAD_CAPACITY, Packet};
@@ -116,6 +118,8 @@ impl Intake {
             None => MulticastReceiver::join(address.group, interface)?,
         };
         let taken_after_ns = Arc::clone(&schedule.taken_after_ns);
+        // Only of senders that can be asked it is known that their numbers follow from the clock.
+        let numbers = Numbers::new(address.repair.map(|_| schedule.packet_ns()));
         // A stream without repair is better than none.
         let mending =
             address.repair.and_then(|repair| match Mending::open(&repair, address.fec.as_ref(), interface, schedule) {
@@ -135,9 +139,7 @@ impl Intake {
             payload_type: address.payload_type,
             depth: address.depth,
             source: None,
-            sequence: Extender::default(),
-            first: None,
-            counted: 0,
+            numbers,
             delivery: Delivery::new(address.delivery, address.unicast_above_loss, clock::now()),
             by_multicast: 0,
             taken_after_ns,
@@ -170,11 +172,7 @@ struct Worker {
     payload_type: u8,
     depth: Depth,
     source: Option<Source>,
-    sequence: Extender,
-    /// First extended sequence number of this source; `None` before its first packet.
-    first: Option<i64>,
-    /// Packets expected of earlier sources.
-    counted: u64,
+    numbers: Numbers,
     delivery: Delivery,
     /// Packets of the stream that came by multicast.
     by_multicast: u64,
@@ -287,11 +285,11 @@ impl Worker {
             self.counts.foreign.fetch_add(1, Ordering::Relaxed);
             return true;
         }
-        let number = self.count(packet.header.sequence);
+        let number = self.count(packet.header.sequence, arrival);
         if sounds(self.depth, packet.payload) {
             self.counts.sound_ns.store(arrival.as_ns(), Ordering::Relaxed);
         }
-        if let Some(mending) = &mut self.mending {
+        if let (Some(number), Some(mending)) = (number, &mut self.mending) {
             mending.arrived(number, &packet, arrival);
         }
         self.hand_on(packet.header.timestamp, packet.payload, false);
@@ -319,7 +317,7 @@ impl Worker {
         let Some(mending) = &mut self.mending else { return false };
         let Ok(again) = mending.parse(bytes) else { return false };
         // Nothing can have been lost of a stream that was not heard yet.
-        let (Some(source), Some(highest)) = (&self.source, self.sequence.highest()) else { return true };
+        let (Some(source), Some(highest)) = (&self.source, self.numbers.highest()) else { return true };
         if again.ssrc != source.ssrc || again.payload.len() > PAYLOAD_CAPACITY {
             self.counts.foreign.fetch_add(1, Ordering::Relaxed);
             return true;
@@ -332,7 +330,7 @@ impl Worker {
 
     /// Takes in parity, and what can be computed from it.
     fn compute(&mut self, buffer: &mut [u8]) {
-        let (Some(mending), Some(highest)) = (&mut self.mending, self.sequence.highest()) else { return };
+        let (Some(mending), Some(highest)) = (&mut self.mending, self.numbers.highest()) else { return };
         let source = mending.address();
         let Some(parity) = &mut mending.parity else { return };
         while let Ok(Some(received)) = parity.group.receive(buffer) {
@@ -385,25 +383,33 @@ impl Worker {
             Some(source) if now - source.heard < SOURCE_HOLD_NS => return false,
             _ => {
                 self.source = Some(Source { address, ssrc, heard: now });
-                self.sequence = Extender::default();
-                self.first = None;
-                self.counted = self.counts.expected.load(Ordering::Relaxed);
-                self.delivery.restart();
-                if let Some(mending) = &mut self.mending {
-                    mending.restart();
-                }
+                self.numbers.restart();
+                self.forget();
             }
         }
         true
     }
 
-    /// Counts a packet of the stream, and returns its extended number.
-    fn count(&mut self, sequence: u16) -> i64 {
-        let extended = self.sequence.extend(sequence);
-        let first = *self.first.get_or_insert(extended);
-        let expected = self.sequence.highest().unwrap_or(extended) - first + 1;
+    /// Counts a packet of the stream, and returns its number, unless it is still to be seen what that is.
+    fn count(&mut self, sequence: u16, arrival: LocalTime) -> Option<i64> {
+        let place = self.numbers.place(sequence, arrival);
         self.counts.received.fetch_add(1, Ordering::Relaxed);
-        self.counts.expected.store(self.counted + expected.max(0) as u64, Ordering::Relaxed);
-        extended
+        self.counts.expected.store(self.numbers.expected(), Ordering::Relaxed);
+        match place {
+            Place::Follows(number) => Some(number),
+            Place::Anew(number) => {
+                self.forget();
+                Some(number)
+            }
+            Place::Astray => None,
+        }
+    }
+
+    /// Numbers have nothing to do with those before.
+    fn forget(&mut self) {
+        self.delivery.restart();
+        if let Some(mending) = &mut self.mending {
+            mending.restart();
+        }
     }
 }

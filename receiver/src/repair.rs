@@ -190,9 +190,11 @@ impl Repair {
         self.highest = Some(number);
         let from = (highest + 1).max(number - MOST_MISSED as i64);
         self.counts.missed += (number - highest - 1) as u64;
+        self.counts.given_up += (from - highest - 1) as u64;
         for number in from..number {
             if self.missed.len() == MOST_MISSED {
-                self.missed.pop_front();
+                let oldest = self.missed.pop_front();
+                self.counts.given_up += u64::from(oldest.is_some_and(|missed| !missed.here));
             }
             let missed = Missed { number, since: now, ask_at: None, asked: 0, asked_at: now, here: false };
             self.missed.push_back(missed);

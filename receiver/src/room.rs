@@ -116,8 +116,17 @@ pub struct Room {
 struct Playing {
     id: u64,
     description: Arc<sdp::Session>,
+    /// The longest playout delay that it had when its buffer was made, in ns.
+    made_for_ns: i64,
     intake: Intake,
     clock: Arc<dyn Followed>,
+}
+
+impl Playing {
+    /// Whether it plays on when it is described so.
+    fn moves_along(&self, now: &sdp::Session) -> bool {
+        moves_along(&self.description, now, self.made_for_ns)
+    }
 }
 
 impl Room {
@@ -275,12 +284,12 @@ impl Room {
     /// Makes what plays what should play.
     fn reconcile(&mut self) {
         let wanted = self.find();
-        let current = self.tuned.last().map(|playing| &playing.description);
-        if self.shape.is_none() || wanted.as_ref() == current {
+        let current = self.tuned.last();
+        if self.shape.is_none() || wanted.as_ref() == current.map(|playing| &playing.description) {
             return;
         }
         match wanted {
-            Some(description) if current.is_some_and(|current| moves_along(current, &description)) => {
+            Some(description) if current.is_some_and(|playing| playing.moves_along(&description)) => {
                 self.move_along(description);
             }
             Some(description) => self.tune(description),
@@ -300,17 +309,14 @@ impl Room {
 
     /// Cleans up after sessions that are done with, and tells how things are.
     fn look(&mut self) {
-        let Self { audio, tuned, clocks, watched, .. } = self;
+        let Self { audio, tuned, .. } = self;
         let mut ended = false;
         let telemetry = *audio.poll(|id| {
             tuned.retain(|playing| playing.id != id);
             ended = true;
         });
         if ended {
-            let watched = watched.as_ref().map(|watched| &watched.clock);
-            let used = tuned.iter().map(|playing| &playing.clock).chain(watched);
-            let used: Vec<_> = used.cloned().collect();
-            clocks.retain(|_, clock| used.iter().any(|used| Arc::ptr_eq(used, clock)));
+            self.forget_clocks(None);
         }
         let now = clock::now();
         // The audio thread tells of itself many times a second while it has a card; when it hangs so does the service.

@@ -104,9 +104,9 @@ pub enum Quality {
 /// Where a receiver's sound goes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutputConfig {
-    /// The device; nothing means the first sound card, or a simulated one when there is none.
+    /// The device; nothing means the best sound card there is, or a simulated one when there is none.
     pub device: Option<OutputDevice>,
-    /// Depth of the device's ring in milliseconds; nothing means as deep as the playout delay allows.
+    /// How far the device's ring is filled, in milliseconds; nothing means a third of the playout delay.
     pub buffer_ms: Option<u32>,
     /// From the DAC's pointer to the analog output in microseconds; overrides the table of known devices.
     pub latency_us: Option<u32>,

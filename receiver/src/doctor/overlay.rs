@@ -5,6 +5,9 @@ use unisono_host::facts::Root;
 
 /// Words in the name that a HAT has in its EEPROM, and its overlay; the first that fits counts.
 const OVERLAYS: [(&str, &str); 14] = [
+    // IQaudIO's, whose names have those of others in them.
+    ("DIGIAMP", "iqaudio-dacplus,unmute_amp"),
+    ("PI-DAC", "iqaudio-dacplus"),
     ("DAC+ ADC PRO", "hifiberry-dacplusadcpro"),
     ("DAC2 ADC PRO", "hifiberry-dacplusadcpro"),
     ("DAC+ ADC", "hifiberry-dacplusadc"),
@@ -16,8 +19,6 @@ const OVERLAYS: [(&str, &str); 14] = [
     ("AMP2", "hifiberry-dacplus"),
     ("AMP4", "hifiberry-dacplus-std"),
     ("DIGI", "hifiberry-digi"),
-    ("PI-DAC", "iqaudio-dacplus"),
-    ("DIGIAMP", "iqaudio-digiamp"),
     ("BOSS", "allo-boss-dac-pcm512x-audio"),
 ];
 
@@ -90,6 +91,19 @@ mod tests {
             said(&[("boot/firmware/config.txt", "dtparam=audio=on\n"), ("proc/device-tree/hat/product", "DAC+ Pro\0")]);
         let said = said.unwrap();
         assert!(said.contains("\"DAC+ Pro\"") && said.contains("dtoverlay=hifiberry-dacplus |"), "{said}");
+    }
+
+    #[test]
+    fn a_board_s_own_name_counts_before_what_is_a_part_of_it() {
+        for (board, overlay) in [
+            ("Pi-DigiAMP+", Some("iqaudio-dacplus,unmute_amp")),
+            ("Pi-DAC+", Some("iqaudio-dacplus")),
+            ("DAC+ ADC Pro", Some("hifiberry-dacplusadcpro")),
+            ("Digi2 Pro", Some("hifiberry-digi")),
+            ("Sense HAT", None),
+        ] {
+            assert_eq!(overlay_of(board), overlay, "{board}");
+        }
     }
 
     #[test]

@@ -45,6 +45,11 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// Length of a packet in nanoseconds.
+    pub(super) fn packet_ns(&self) -> i64 {
+        i64::from(self.packet_frames) * 1_000_000_000 / i64::from(self.rate)
+    }
+
     /// When the packet must be here whose first frame is `packets` packets after `timestamp`.
     fn due(&self, timestamp: u32, packets: i64, map: &ClockMap, now: LocalTime) -> LocalTime {
         let current = map.media_at(now).to_frame(self.rate);

@@ -229,6 +229,10 @@ impl<'a> Driver<'a> {
             self.card.skip(behind + self.lead / 2)?;
         }
         let chunk = self.chunk;
+        if let Some(grain) = self.meter.finder.grain() {
+            // A driver that tells its position in long steps has room for more in its ring only then.
+            self.lead = self.lead.min(self.card.shape().ring as i64 - grain);
+        }
         // Between two steps of a coarse position the card plays on; without that the room would seem to come late.
         let played = match (self.playout.dac(), self.meter.finder.grain()) {
             (Some(dac), Some(grain)) => dac.frame_at(reading.asked).clamp(reading.played, reading.played + grain - 1),

@@ -3,9 +3,9 @@
 //! A card's driver tells which frame its DMA has fetched. Behind that there is a FIFO and the DAC's own filter, which no
 //! driver counts. In a house of equal cards they are equal and cancel; between unlike cards they are what is left.
 //!
-//! The table is keyed by driver, card, sample format and rate, and by the board that the card sits on. Every figure in it is an **estimate** from register values
-//! and data sheets; none was measured. A room's `latency_us` overrides it and `trim_us` corrects what is left:
-//! `docs/accuracy.md` says how to measure.
+//! The table is keyed by driver, card, sample format and rate, and by the board that the card sits on. Every figure in it
+//! is an **estimate** from register values and data sheets; none was measured. A room's `latency_us` overrides it and
+//! `trim_us` corrects what is left: `docs/accuracy.md` says how to measure.
 
 /// What is known of a card when it is open.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -148,6 +148,10 @@ fn an_outage_is_bounded_and_another_source_begins_anew() {
     repair.arrived(0, Way::Stream, at(0));
     repair.arrived(2_000_000, Way::Stream, at(10_000_000));
     assert_eq!(repair.missed.len(), MOST_MISSED);
+    repair.arrived(2_000_002, Way::Stream, at(10_000_010));
+    // What is no longer looked for is given up, and counts so.
+    let counts = repair.counts();
+    assert_eq!((counts.missed, counts.given_up), (2_000_000, 2_000_000 - MOST_MISSED as u64));
     repair.restart();
     assert_eq!(repair.next(), None);
     repair.arrived(7, Way::Stream, at(10_000_000));

@@ -162,16 +162,32 @@ impl Table {
         (position.floor() as i64 + self.taps as i64 / 2 + 1).max(0) as usize
     }
 
-    /// For a frame at `position`: where its first tap is in a plane, the filters before and after it, and how far between.
+    /// The filter for a frame at `position`.
     #[inline(always)]
-    fn filter(&self, position: f64) -> (usize, &[f32], &[f32], f32) {
+    fn filter(&self, position: f64) -> Filter {
         let whole = position.floor();
         let fine = (position - whole) * ROWS as f64;
         let row = (fine as usize).min(ROWS - 1);
         let first = (whole as i64 + self.taps as i64 / 2 + 1) as usize;
-        let (before, after) = self.rows[row * self.taps..(row + 2) * self.taps].split_at(self.taps);
-        (first, before, after, (fine - row as f64) as f32)
+        Filter { first, row, share: (fine - row as f64) as f32 }
     }
+
+    /// The rows before and after a filter.
+    #[inline(always)]
+    fn rows(&self, row: usize) -> (&[f32], &[f32]) {
+        self.rows[row * self.taps..(row + 2) * self.taps].split_at(self.taps)
+    }
+}
+
+/// A filter between two rows of the table.
+#[derive(Clone, Copy, Debug)]
+struct Filter {
+    /// Where its first tap is in a plane.
+    first: usize,
+    /// The row before it.
+    row: usize,
+    /// How far it is from there to the next, 0 to 1.
+    share: f32,
 }
 
 fn sinc(x: f64) -> f64 {

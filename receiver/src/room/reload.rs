@@ -47,6 +47,8 @@ fn waiting(before: &ReceiverConfig, now: &ReceiverConfig) -> Vec<&'static str> {
         ("[output] device", out.device != out_now.device),
         ("[output] buffer_ms", out.buffer_ms != out_now.buffer_ms),
         ("[output] latency_us", out.latency_us.is_some() && out_now.latency_us.is_none()),
+        ("delivery", before.delivery != now.delivery),
+        ("unicast_above_loss", before.unicast_above_loss != now.unicast_above_loss),
         ("[amplifier]", before.amplifier != now.amplifier),
         ("[idle]", before.idle != now.idle),
         ("[output] keep_awake", out.keep_awake != out_now.keep_awake),

@@ -8,7 +8,7 @@ use unisono_common::time::LocalTime;
 
 use super::Room;
 use super::streams::{address, schedule, taken_after};
-use crate::follow::Followed;
+use crate::follow::{Clock, Followed};
 use crate::intake::Intake;
 
 /// A stream that is listened to for its first sound, and its clock, so that both are at hand then.
@@ -60,8 +60,10 @@ impl Room {
         let Ok(clock) = self.clock(&description) else { return };
         let address = address(&description, self.delivery, self.unicast_above_loss);
         let schedule = schedule(&description, clock.reader(), taken_after(&description));
+        let which = Clock::of(&description);
         if let Ok(intake) = Intake::spawn(&address, &self.interface, schedule, producer) {
             self.watched = Some(Watched { description, intake, clock });
         }
+        self.forget_clocks(which);
     }
 }

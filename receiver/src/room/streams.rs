@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicI64;
 
 use unisono_common::config::receiver::Delivery;
 use unisono_common::control::Announced;
+use unisono_common::playout_delay::PlayoutDelay;
 use unisono_common::sdp::{self, ReferenceClock};
 use unisono_common::time::direct_offset_ntp;
 
@@ -15,6 +16,10 @@ use crate::timeclient::ClockReader;
 
 /// Playout delay of streams that name none: those of strangers.
 pub(super) const DEFAULT_DELAY_MS: u32 = 250;
+
+/// The longest that is played; a sender of ours can't be told a longer one. What a stream is buffered in is made for twice
+/// its delay, and anybody can announce anything.
+const LONGEST_DELAY_MS: i64 = 5_000;
 
 /// Packets may wait for the audio thread, which takes all of them every 20 ms, for so long, and so many of them however short
 /// they are. The queue goes round: all of it is in memory.
@@ -55,10 +60,24 @@ pub(super) fn schedule(description: &sdp::Session, clock: ClockReader, taken_aft
     }
 }
 
-/// Whether a stream that plays is the same as before but for its playout delay, which its buffer has room for.
-pub(super) fn moves_along(playing: &sdp::Session, now: &sdp::Session) -> bool {
-    let longest_ns = |session: &sdp::Session| session.playout_delay(DEFAULT_DELAY_MS).longest_ns();
-    now.is_but_for_delay(playing) && longest_ns(now) <= 2 * longest_ns(playing)
+/// The delay that a stream is to be played with.
+///
+/// # Errors
+/// when nothing can be buffered for so long.
+pub(super) fn playout_delay(description: &sdp::Session) -> anyhow::Result<PlayoutDelay> {
+    let delay = description.playout_delay(DEFAULT_DELAY_MS);
+    let longest_ms = delay.longest_ns() / 1_000_000;
+    anyhow::ensure!(
+        longest_ms <= LONGEST_DELAY_MS,
+        "its playout delay is {longest_ms} ms; {LONGEST_DELAY_MS} ms would be the most"
+    );
+    Ok(delay)
+}
+
+/// Whether a stream that plays is the same as before but for its playout delay, which its buffer has room for: that was made
+/// for a delay of `made_for_ns`, or twice as much.
+pub(super) fn moves_along(playing: &sdp::Session, now: &sdp::Session, made_for_ns: i64) -> bool {
+    now.is_but_for_delay(playing) && now.playout_delay(DEFAULT_DELAY_MS).longest_ns() <= 2 * made_for_ns
 }
 
 /// How long after its timestamp a frame is taken: a guess until playout knows.
@@ -93,5 +112,39 @@ pub(super) fn described(announced: &Announced) -> Option<(String, Arc<sdp::Sessi
             tracing::warn!("the hub describes stream \"{}\" in a way that can't be read: {error}", announced.id);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SDP: &str = "v=0\no=- 7 1 IN IP4 10.77.0.1\ns=Music\nc=IN IP4 239.77.0.1/16\nt=0 0\nm=audio 5004 RTP/AVP 127\n\
+                       a=rtpmap:127 L16/48000/2\na=ts-refclk:ntp=10.77.0.1:7680\na=mediaclk:direct=0\n";
+
+    fn delayed(attributes: &str) -> sdp::Session {
+        sdp::Session::parse(format!("{SDP}{attributes}\n").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_delay_that_nobody_means_is_refused_before_anything_is_made_for_it() {
+        let longest_ns = |attributes| playout_delay(&delayed(attributes)).map(|delay| delay.longest_ns());
+        assert_eq!(longest_ns("a=x-unisono-delay:5000").unwrap(), 5_000_000_000);
+        assert_eq!(longest_ns("a=tool:a stranger's").unwrap(), 250_000_000);
+        let error = longest_ns("a=x-unisono-delay:4294967295").unwrap_err().to_string();
+        assert!(error.contains("4294967295 ms") && error.contains("5000 ms"), "{error}");
+        let changing = "a=x-unisono-delay:250\na=x-unisono-delay-change:1 from=4000000000 begins=0";
+        assert!(longest_ns(changing).is_err(), "nor is one that it is to come from");
+    }
+
+    #[test]
+    fn a_delay_grows_as_far_as_the_buffer_goes_and_no_further() {
+        let of = |ms: u32| delayed(&format!("a=x-unisono-delay:{ms}"));
+        let made_for_ns = 250_000_000;
+        assert!(moves_along(&of(250), &of(500), made_for_ns));
+        assert!(moves_along(&of(500), &of(100), made_for_ns));
+        assert!(!moves_along(&of(500), &of(1_000), made_for_ns), "it was made for 250 ms");
+        let other = sdp::Session { port: 5_006, ..of(250) };
+        assert!(!moves_along(&of(250), &other, made_for_ns));
     }
 }

@@ -7,7 +7,7 @@ use unisono_common::sdp;
 use unisono_host::interface::Interface;
 use unisono_host::state::StateDir;
 
-use super::streams::{DEFAULT_DELAY_MS, address, queue, schedule, taken_after, timestamp_offset};
+use super::streams::{DEFAULT_DELAY_MS, address, playout_delay, queue, schedule, taken_after, timestamp_offset};
 use super::{Playing, Room};
 use crate::follow::{Clock, Followed, Gate};
 use crate::intake::Intake;
@@ -49,6 +49,8 @@ impl Room {
                 if known.as_ref() != Some(&trouble) {
                     tracing::warn!("{trouble}");
                 }
+                // It is tried again, and its clock is known by then; those of others that could not be played go.
+                self.forget_clocks(Clock::of(&description));
             }
         }
     }
@@ -78,8 +80,17 @@ impl Room {
         Ok(clock)
     }
 
+    /// Follows no clock any longer by which nothing is played, nor is about to be, but `wanted`.
+    pub(super) fn forget_clocks(&mut self, wanted: Option<Clock>) {
+        let Self { clocks, tuned, watched, .. } = self;
+        let watched = watched.as_ref().map(|watched| &watched.clock);
+        let used: Vec<_> = tuned.iter().map(|playing| &playing.clock).chain(watched).collect();
+        clocks.retain(|which, clock| Some(*which) == wanted || used.iter().any(|used| Arc::ptr_eq(used, clock)));
+    }
+
     fn make(&mut self, description: &Arc<sdp::Session>) -> anyhow::Result<(Playing, Box<Session>)> {
         let Some(shape) = self.shape.clone() else { anyhow::bail!("the sound card is not there") };
+        let playout_delay = playout_delay(description)?;
         // One that was plugged in again is another to the kernel. While it is not there the groups' own error says so.
         if let Ok(interface) = Interface::by_name(&self.interface.name) {
             self.interface = interface;
@@ -90,7 +101,7 @@ impl Room {
         let config = SessionConfig {
             id: self.sessions_made,
             format: description.format,
-            playout_delay: description.playout_delay(DEFAULT_DELAY_MS),
+            playout_delay,
             timestamp_offset: timestamp_offset(description),
             quality: self.quality,
             device_rate: shape.rate,
@@ -101,7 +112,8 @@ impl Room {
         let address = address(description, self.delivery, self.unicast_above_loss);
         let schedule = schedule(description, clock.reader(), Arc::clone(&config.taken_after_ns));
         let intake = Intake::spawn(&address, &self.interface, schedule, producer)?;
-        let playing = Playing { id: config.id, description: Arc::clone(description), intake, clock };
+        let (id, made_for_ns) = (config.id, playout_delay.longest_ns());
+        let playing = Playing { id, description: Arc::clone(description), made_for_ns, intake, clock };
         Ok((playing, session))
     }
 

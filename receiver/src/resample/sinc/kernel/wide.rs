@@ -1,7 +1,8 @@
 //! The same with AVX2 and FMA, said to the processor itself: what a compiler makes of lanes and of their sums changes with
 //! every rearrangement of them, and this loop is the most of a room's arithmetic.
 //!
-//! Two sums for each channel: a fused product waits four cycles for the one before it, and two of them start in each.
+//! Eight sums at once, of two channels and four frames, or two for each channel: a fused product waits four cycles for the
+//! one before it, and two of them start in each.
 
 use std::arch::x86_64::{
     __m256, _mm_add_ps, _mm_cvtss_f32, _mm_hadd_ps, _mm_movehdup_ps, _mm256_add_ps, _mm256_castps256_ps128,
@@ -9,7 +10,11 @@ use std::arch::x86_64::{
     _mm256_sub_ps,
 };
 
-use super::{LANES, Path, STEP, Table, products};
+use super::{Filter, LANES, Path, STEP, Table, products};
+
+/// Frames that are made together where they lie between the same rows, as nearly all do when both rates are the same but for
+/// some ppm: the rows are read once for all of them. More would not fit into the processor's registers.
+const TOGETHER: usize = 4;
 
 /// Makes all frames of a path, interleaved, of the planes.
 #[target_feature(enable = "avx2,fma")]
@@ -17,22 +22,86 @@ pub(super) fn frames(table: &Table, planes: &[Vec<f32>], path: &Path, out: &mut 
     let channels = planes.len();
     // Two channels at a time share the making of the filter.
     for (pair, planes) in planes.chunks(2).enumerate() {
-        for (n, frame) in out[2 * pair..].chunks_mut(channels).enumerate() {
-            let position = path.position(n + 1);
-            match planes {
-                [left, right] => [frame[0], frame[1]] = both(table, position, left, right),
-                [one] => [frame[0]] = products::<true, 1>(table, position, [one]),
-                _ => {}
+        let out = &mut out[2 * pair..];
+        match planes {
+            [left, right] => stereo(table, left, right, path, out, channels),
+            [one] => {
+                for (n, frame) in out.chunks_mut(channels).enumerate() {
+                    [frame[0]] = products::<true, 1>(table, path.position(n + 1), [one]);
+                }
             }
+            _ => {}
         }
     }
 }
 
-/// Two planes' frame at `position`.
+/// Two planes' frames, the first two of every `channels` samples of `out`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn both(table: &Table, position: f64, left: &[f32], right: &[f32]) -> [f32; 2] {
-    let (first, before, after, share) = table.filter(position);
+fn stereo(table: &Table, left: &[f32], right: &[f32], path: &Path, out: &mut [f32], channels: usize) {
+    let mut n = 0;
+    for frames in out.chunks_mut(TOGETHER * channels) {
+        let mut filters = [Filter { first: 0, row: 0, share: 0.0 }; TOGETHER];
+        let mut count = 0;
+        for (filter, _) in filters.iter_mut().zip(frames.chunks(channels)) {
+            n += 1;
+            *filter = table.filter(path.position(n));
+            count += 1;
+        }
+        let [one, .., last] = filters;
+        let mut made = [[0.0; 2]; TOGETHER];
+        // Filters only move one way, so those between are where these are.
+        if count == TOGETHER && last.row == one.row && last.first == one.first + TOGETHER - 1 {
+            made = together(table, &filters, left, right);
+        } else {
+            for (made, filter) in made.iter_mut().zip(&filters[..count]) {
+                *made = both(table, filter, left, right);
+            }
+        }
+        for (frame, made) in frames.chunks_mut(channels).zip(made) {
+            [frame[0], frame[1]] = made;
+        }
+    }
+}
+
+/// Two planes' frames of filters that lie between the same rows, each a content frame after the one before.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn together(table: &Table, filters: &[Filter; TOGETHER], left: &[f32], right: &[f32]) -> [[f32; 2]; TOGETHER] {
+    let Filter { first, row, .. } = filters[0];
+    let (before, after) = table.rows(row);
+    let reach = table.taps + TOGETHER - 1;
+    let (left, right) = (&left[first..first + reach], &right[first..first + reach]);
+    let shares = [0, 1, 2, 3].map(|i: usize| filters[i].share);
+    let nothing = _mm256_setzero_ps();
+    let mut sums_left = [nothing; TOGETHER];
+    let mut sums_right = [nothing; TOGETHER];
+    for at in (0..table.taps - table.taps % LANES).step_by(LANES) {
+        // SAFETY: both rows have `taps` samples, and `at` is at least a vector before their end; the planes have
+        // `TOGETHER - 1` more.
+        unsafe {
+            let row = _mm256_loadu_ps(before.as_ptr().add(at));
+            let slope = _mm256_sub_ps(_mm256_loadu_ps(after.as_ptr().add(at)), row);
+            for i in 0..TOGETHER {
+                let taps = _mm256_fmadd_ps(_mm256_set1_ps(shares[i]), slope, row);
+                sums_left[i] = _mm256_fmadd_ps(taps, _mm256_loadu_ps(left.as_ptr().add(at + i)), sums_left[i]);
+                sums_right[i] = _mm256_fmadd_ps(taps, _mm256_loadu_ps(right.as_ptr().add(at + i)), sums_right[i]);
+            }
+        }
+    }
+    let mut made = [[0.0; 2]; TOGETHER];
+    for i in 0..TOGETHER {
+        made[i] = sums(sums_left[i], sums_right[i]);
+    }
+    made
+}
+
+/// Two planes' frame of one filter.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn both(table: &Table, filter: &Filter, left: &[f32], right: &[f32]) -> [f32; 2] {
+    let Filter { first, row, share } = *filter;
+    let (before, after) = table.rows(row);
     let (left, right) = (&left[first..first + table.taps], &right[first..first + table.taps]);
     let (before, after) = (before.as_chunks::<STEP>().0, after.as_chunks::<STEP>().0);
     let (left, right) = (left.as_chunks::<STEP>().0, right.as_chunks::<STEP>().0);
