@@ -141,6 +141,24 @@ impl MulticastReceiver {
     }
 
     fn membership(&self, join: bool) -> io::Result<()> {
+        match self.membership_by_number(join) {
+            Err(error) if socket::is_unknown(&error) => self.membership_by_address(join).unwrap_or(Err(error)),
+            done => done,
+        }
+    }
+
+    /// In the older words, which name the interface by its address and go for IPv4 alone; `None`: there are none for this.
+    fn membership_by_address(&self, join: bool) -> Option<io::Result<()>> {
+        let (IpAddr::V4(group), Some(address), None) = (self.group.ip(), self.interface.ipv4, self.source) else {
+            return None;
+        };
+        let part = |address: Ipv4Addr| libc::in_addr { s_addr: u32::from(address).to_be() };
+        let request = libc::ip_mreq { imr_multiaddr: part(group), imr_interface: part(address) };
+        let name = if join { libc::IP_ADD_MEMBERSHIP } else { libc::IP_DROP_MEMBERSHIP };
+        Some(socket::set_option(self.socket.as_raw_fd(), libc::IPPROTO_IP, name, &request))
+    }
+
+    fn membership_by_number(&self, join: bool) -> io::Result<()> {
         let fd = self.socket.as_raw_fd();
         let level = if self.group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
         let gr_group = socket::storage(self.group);
@@ -264,7 +282,11 @@ pub(crate) fn leave_by(fd: RawFd, ipv4: bool, index: u32) -> io::Result<()> {
         imr_address: libc::in_addr { s_addr: 0 },
         imr_ifindex: index as i32,
     };
-    socket::set_option(fd, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request)
+    match socket::set_option(fd, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &request) {
+        // Then it goes by the address that the socket is bound to.
+        Err(error) if socket::is_unknown(&error) => Ok(()),
+        done => done,
+    }
 }
 
 /// The address of `interface` to bind to.
@@ -285,7 +307,11 @@ fn set_multicast_all_off(socket: &Socket, group: SocketAddr) -> io::Result<()> {
         SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MULTICAST_ALL),
         SocketAddr::V6(_) => (libc::IPPROTO_IPV6, IPV6_MULTICAST_ALL),
     };
-    socket::set_option(socket.as_raw_fd(), level, name, &0_i32)
+    match socket::set_option(socket.as_raw_fd(), level, name, &0_i32) {
+        // Bound to the group, it is spared all others.
+        Err(error) if socket::is_unknown(&error) => Ok(()),
+        done => done,
+    }
 }
 
 /// linux/in6.h, Linux 4.20; libc has it for some targets only.

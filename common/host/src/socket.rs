@@ -65,6 +65,12 @@ pub(crate) fn set_option<T: Copy>(fd: RawFd, level: i32, name: i32, value: &T) -
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether what refused an option does not know it at all: a kernel knows all of ours, what stands in for one (qemu's user
+/// emulation, which runs the packages for other machines in tests) some of them.
+pub(crate) fn is_unknown(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOPROTOOPT)
+}
+
 /// An address as the kernel wants it in `group_req` and its kin.
 pub(crate) fn storage(address: SocketAddr) -> libc::sockaddr_storage {
     let storage = SockAddr::from(address).as_storage();

@@ -78,6 +78,20 @@ fn a_source_specific_member_hears_only_its_source() {
     assert!(other.receive(&mut [0; 64]).unwrap().is_none());
 }
 
+/// As under an emulator that knows no others.
+#[test]
+fn a_group_is_joined_in_the_older_words_too() {
+    let group: SocketAddr = "239.77.250.5:15012".parse().unwrap();
+    let mut receiver = MulticastReceiver::join(group, &loopback()).unwrap();
+    receiver.membership(false).unwrap();
+    receiver.membership_by_address(true).unwrap().unwrap();
+    let sender = MulticastSender::open(&loopback(), IPV4, OPTIONS).unwrap();
+    sender.send_to(b"here", group).unwrap();
+    assert_eq!(next(&mut receiver).expect("the packet").0, b"here");
+    receiver.membership_by_address(false).unwrap().unwrap();
+    assert!(receiver.membership(false).is_err(), "it is a member no more");
+}
+
 #[test]
 fn ipv6_groups_are_joined_by_the_same_call() {
     if loopback().ipv6.is_some() {
