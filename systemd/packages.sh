@@ -27,7 +27,8 @@ need_packages() {
     echo "Installing ${missing[*]}" >&2
     local as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo)
-    "${as_root[@]}" apt-get update -qq
+    # One list that a mirror lacks (of another architecture, say) keeps nobody from what the others have.
+    "${as_root[@]}" apt-get update -qq || echo "apt-get update: not all lists could be had" >&2
     # Their services are not to start: only the programs are wanted.
     local policy=/usr/sbin/policy-rc.d
     [ -e "$policy" ] && policy=
@@ -97,11 +98,18 @@ unpack() { # DIRECTORY SUITE PACKAGE...
 
 # The compilers and C libraries for another of Debian's architectures, and what runs its programs here.
 need_foreign() { # ARCH
-    local gnu=aarch64-linux-gnu
+    local gnu=aarch64-linux-gnu added=
     [ "$1" = arm64 ] || gnu=arm-linux-gnueabihf
     local as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo)
-    dpkg --print-foreign-architectures | grep -qx "$1" || "${as_root[@]}" dpkg --add-architecture "$1"
+    if ! dpkg --print-foreign-architectures | grep -qx "$1"; then
+        "${as_root[@]}" dpkg --add-architecture "$1"
+        added=1
+    fi
     need_packages "gcc-$gnu" "libc6-dev-$1-cross" "libasound2-dev:$1" rustc-web libstd-rust-web-dev \
-        "libstd-rust-web-dev:$1" qemu-user-static
+        "libstd-rust-web-dev:$1" qemu-user-static && return
+    echo "what builds for $1 can't be had from this machine's Debian mirror" >&2
+    # Nothing of it is here, and its lists would be asked for ever after.
+    [ -z "$added" ] || "${as_root[@]}" dpkg --remove-architecture "$1" || true
+    return 1
 }

@@ -326,6 +326,12 @@ fn softest_around(house: &House, act: impl FnOnce()) -> f64 {
         let last = record.segments.last().unwrap();
         (record.segments.len(), last.end_ns())
     };
+    // The second before is looked at too: it has been sounding for so long.
+    let sounding = || {
+        let record = Record::open(&heard).ok()?;
+        (truth::now_ns() - record.segments.last()?.start_ns > 3_000_000_000).then_some(())
+    };
+    truth::wait_for(PATIENCE, sounding).expect("the card plays");
     let (segments, _) = played();
     let begun_ns = truth::now_ns();
     act();

@@ -33,10 +33,15 @@ impl Drop for Emulated {
     }
 }
 
+/// The package for `arch`, which may not be there.
+fn package(arch: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    root.join(format!("target/debian/unisono-receiver_{}-1_{arch}.deb", env!("CARGO_PKG_VERSION")))
+}
+
 /// The program in a package for `arch`.
 fn unpacked(arch: &str, dir: &Path) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let package = root.join(format!("target/debian/unisono-receiver_{}-1_{arch}.deb", env!("CARGO_PKG_VERSION")));
+    let package = package(arch);
     assert!(package.exists(), "{} is not there: run systemd/package {arch}", package.display());
     container::finished(Command::new("dpkg-deb").arg("-x").arg(&package).arg(dir.join(arch))).unwrap();
     dir.join(arch).join("usr/bin/unisono-receiver")
@@ -139,6 +144,11 @@ fn a_room_s_instructions_are_counted() {
         if !String::from_utf8_lossy(&offers).contains("-plugin") {
             return common::skipped(&format!("{qemu} is not there, or takes no plugins")).unwrap_or_default();
         }
+        if !package(arch).exists() {
+            // That is a failure of the test that has it play.
+            common::skipped::<()>(&format!("no package for {arch}: its instructions are not counted"));
+            continue;
+        }
         let idle = cost(arch, qemu, &plugin, "nonesuch", false);
         let playing = cost(arch, qemu, &plugin, &id, true);
         println!("{arch}: {idle:.1} million instructions a second idle, {playing:.1} playing");
@@ -146,6 +156,7 @@ fn a_room_s_instructions_are_counted() {
         table += &format!("| {arch} | {idle:.1} | {playing:.1} |\n");
     }
     common::end(&mut [&mut sender]);
+    assert!(!table.is_empty(), "there are no packages: run systemd/package arm64");
     if std::env::var_os("UNISONO_WRITE_BOOT").is_some() {
         let text = format!(
             "# A room on other machines\n\nWritten by `./test --all`: the packages for arm64 and armhf under qemu's user \
