@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -15,12 +16,16 @@ use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
+use unisono_common::rtp;
+use unisono_host::interface::Interface;
+use unisono_host::multicast::{IPV4, MulticastSender, SendOptions};
+use unisono_host::{clock, realtime};
 use unisono_tests::feeder::make_fifo;
 use unisono_tests::house::{Room, Stream};
 use unisono_tests::processes::{Launch, Process, Usage};
 use unisono_tests::stalls::Watch;
 use unisono_tests::threads::{self, Share, Snapshot};
-use unisono_tests::{machine, signals, snapcast, truth};
+use unisono_tests::{machine, namespaces, signals, snapcast, truth};
 
 use crate::attempts::{DISTURBED_MS, wait_for_rooms};
 use crate::run::{Bench, Stage, stop};
@@ -35,6 +40,10 @@ const TIMES: usize = 5;
 
 /// Clients of snapserver, and as many rooms.
 const CLIENTS: usize = 10;
+
+/// A packet of the default stream, and how far apart they are.
+const PACKET: usize = rtp::HEADER_LEN + 960;
+const PACKET_NS: i64 = 5_000_000;
 
 /// How long rooms may take to sound, and how long all is then left alone: a library is read for the first time.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -53,9 +62,12 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
     let music = tempfile::tempdir()?;
     let file = encode(music.path())?;
     println!("{}; {} s each\n", machine::describe(), bench.duration.as_secs());
-    println!("| | % of a core | of the bare decoder's | memory |\n|---|---|---|---|");
-    let bare = bare_percent(&file)?;
-    println!("| symphonia alone decodes the file, once a second of it | {bare:.3} % | 1 | |");
+    println!("| | % of a core | of the decoder | of decoder and pacing | memory |\n|---|---|---|---|---|");
+    let decoding = bare_percent(&file)?;
+    println!("| symphonia alone decodes the file, once a second of it | {decoding:.3} % | 1 | | |");
+    let pacing = pacing_percent(bench)?;
+    println!("| a loop that sends a packet every 5 ms, and does nothing else | {pacing:.3} % | | | |");
+    let least = Least { decoding, pacing };
     let library = format!("{{ type = \"library\", path = {:?} }}", music.path());
     let runs = [
         ("sender, a tone, no room", "{ type = \"tone\" }", 0),
@@ -66,23 +78,35 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
     for (i, (what, source, rooms)) in runs.into_iter().enumerate() {
         let stage = bench.stage(&format!("cost-sender-{i}"), rooms.max(1))?;
         costs.push(sender(bench, stage, what, source, rooms)?);
-        row(costs.last(), bare);
+        row(costs.last(), least);
     }
     let stage = bench.stage("cost-snapserver", CLIENTS)?;
     costs.push(snapserver(bench, stage, &file)?);
-    row(costs.last(), bare);
+    row(costs.last(), least);
     for Cost { what, threads, .. } in costs.iter().filter(|cost| !cost.threads.is_empty()) {
         beside::threads(what, threads);
     }
-    std::fs::write(bench.out().join("cost.json"), serde_json::to_string_pretty(&(bare, costs))?)?;
+    std::fs::write(bench.out().join("cost.json"), serde_json::to_string_pretty(&(least, costs))?)?;
     println!("\nFigures: {}", bench.out().display());
     Ok(())
 }
 
-fn row(cost: Option<&Cost>, bare: f64) {
+/// What no sender of this file does without, in percent of a core.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Least {
+    decoding: f64,
+    pacing: f64,
+}
+
+fn row(cost: Option<&Cost>, least: Least) {
     let Some(Cost { what, usage, .. }) = cost else { return };
-    let memory = usage.rss_kb as f64 / 1024.0;
-    println!("| {what} | {:.3} % | {:.2} | {memory:.1} MiB |", usage.cpu_percent, usage.cpu_percent / bare);
+    let (percent, memory) = (usage.cpu_percent, usage.rss_kb as f64 / 1024.0);
+    let Least { decoding, pacing } = least;
+    println!(
+        "| {what} | {percent:.3} % | {:.2} | {:.2} | {memory:.1} MiB |",
+        percent / decoding,
+        percent / (decoding + pacing)
+    );
 }
 
 /// Two channels of unlike noise, which is as hard to decode as music that is never silent.
@@ -114,6 +138,28 @@ fn bare_percent(file: &Path) -> Result<f64> {
         least = least.min(cpu_s / (frames as f64 / f64::from(RATE)) * 100.0);
     }
     Ok(least)
+}
+
+/// What it takes of a core to send each packet of the default stream when it is due, in the sender's place and at its priority.
+fn pacing_percent(bench: &Bench) -> Result<f64> {
+    let stage = bench.stage("cost-pacing", 1)?;
+    let host = stage.house.network().and_then(|network| network.host("srv")).context("a house has a server")?;
+    let paced = || {
+        realtime::raise(60)?;
+        let options = SendOptions { source_port: 0, ttl: 1, dscp: 34 };
+        let sender = MulticastSender::open(&Interface::by_name("eth0")?, IPV4, options)?;
+        let (packet, group) = ([0_u8; PACKET], SocketAddr::from((Ipv4Addr::new(239, 77, 1, 1), 5004)));
+        let (begun, begun_cpu_ns) = (clock::now(), threads::own_cpu_ns());
+        let packets = bench.duration.as_nanos() as i64 / PACKET_NS;
+        for number in 1..=packets {
+            clock::sleep_until(begun + number * PACKET_NS);
+            sender.send_to(&packet, group)?;
+        }
+        anyhow::Ok((threads::own_cpu_ns() - begun_cpu_ns) as f64 / (clock::now() - begun) as f64 * 100.0)
+    };
+    let percent = namespaces::inside(&host, paced)??;
+    std::fs::remove_dir_all(&stage.dir)?;
+    Ok(percent)
 }
 
 /// Decodes all of the file by symphonia and nothing else; how many frames that were.

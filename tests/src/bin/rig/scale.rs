@@ -17,8 +17,10 @@ use unisono_receiver::timeclient::{self, TimeClientConfig};
 use unisono_sender::client::Target;
 use unisono_tests::namespaces::SERVER_ADDRESS;
 use unisono_tests::processes::{Launch, Process, Usage};
+use unisono_tests::threads::{Share, Snapshot};
 use unisono_tests::{machine, plot, truth};
 
+use crate::beside;
 use crate::run::{Bench, Stage, logs, stop};
 
 /// Rooms of each run.
@@ -43,6 +45,7 @@ pub(crate) struct Outcome {
     sender: Usage,
     descriptors: usize,
     threads: usize,
+    shares: Vec<Share>,
     /// Round trips of the clock, and orders from the request to the room, in milliseconds: median and 99th percentile.
     clock_ms: [f64; 2],
     orders_ms: [f64; 2],
@@ -73,6 +76,9 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
         outcomes.push(outcome);
     }
     judge(&outcomes);
+    if let Some(Outcome { rooms, shares, .. }) = outcomes.last() {
+        beside::threads(&format!("sender with {rooms} rooms"), shares);
+    }
     std::fs::write(bench.out().join("scale.json"), serde_json::to_string_pretty(&outcomes)?)?;
     let points = |of: fn(&Outcome) -> f64| outcomes.iter().map(|o| (o.rooms as f64, of(o))).collect::<Vec<_>>();
     let curves = [
@@ -125,8 +131,9 @@ fn house(bench: &Bench, rooms: usize) -> Result<Outcome> {
     let ids = ids.with_context(|| format!("not all {rooms} rooms appear:\n{}\n{}", sender.log(), logs(&members)))?;
     truth::pause(Duration::from_secs(5));
     sender.reset_usage();
+    let before = Snapshot::of(sender.id());
     let begun = given(&target, &ids, bench.duration)?;
-    let usage = sender.usage();
+    let (usage, shares) = (sender.usage(), Snapshot::of(sender.id()).since(&before));
     let proc = Path::new("/proc").join(sender.id().to_string());
     let count = |what: &str| std::fs::read_dir(proc.join(what)).map_or(0, |entries| entries.count());
     let (descriptors, threads) = (count("fd"), count("task"));
@@ -145,6 +152,7 @@ fn house(bench: &Bench, rooms: usize) -> Result<Outcome> {
         sender: usage,
         descriptors,
         threads,
+        shares,
         clock_ms: quantiles(trips),
         orders_lost: begun.len() - orders.len(),
         orders_ms: quantiles(orders),
