@@ -1,8 +1,10 @@
 //! When which stream's packet leaves.
 //!
-//! Every packet leaves when it is due. When the sender was held up, what is late but of use is caught up at
-//! [`CATCH_UP`] times the stream's pace and not as one burst, which switches and receivers drop; what no receiver
-//! could play in time any more is left out, and the timeline goes on as if it had been sent.
+//! No packet leaves before it is due. Where receivers have time ([`hold_ns`]) some may wait for those after them, so that
+//! few packets leave at each wake-up of all streams together; elsewhere every packet leaves when it is due. When the
+//! sender was held up, what is late but of use is caught up at [`CATCH_UP`] times the stream's pace and not as one burst,
+//! which switches and receivers drop; what no receiver could play in time any more is left out, and the timeline goes on
+//! as if it had been sent.
 //!
 //! A stream goes by the sender's clock, or by that of a PTP domain, of which more is learned all the time. What that
 //! changes is made up for so slowly that packets stay evenly paced ([`steer`]).
@@ -16,6 +18,22 @@ use crate::timeline::Timeline;
 
 /// How many times faster than its pace a stream catches up.
 pub const CATCH_UP: i64 = 8;
+
+/// A stream that is later than this has been held up, and catches up.
+const BACKLOG_NS: i64 = 1_000_000;
+
+/// Packets are held back for at most this part of the playout delay, and not at all where that is below [`TIGHT_NS`]...
+const HOLD: i64 = 16;
+const TIGHT_NS: i64 = 100_000_000;
+
+/// ... and so that no more than this many leave at once: a burst of four fits every queue on the way.
+const MOST_AT_ONCE: i64 = 4;
+
+/// For how long a packet may wait for those after it, in nanoseconds, where packets of `packet_ns` are played
+/// `playout_delay_ns` after their timestamps. To a receiver it is as much jitter.
+pub fn hold_ns(playout_delay_ns: i64, packet_ns: i64) -> i64 {
+    if playout_delay_ns < TIGHT_NS { 0 } else { (playout_delay_ns / HOLD).min((MOST_AT_ONCE - 1) * packet_ns) }
+}
 
 /// The schedule of all streams of a sender.
 #[derive(Clone, Debug)]
@@ -44,6 +62,8 @@ struct Lane {
     timeline: Option<Timeline>,
     /// Of packets that leave at the same time, those of the lowest rank go first: a mix follows what it is made of.
     rank: u8,
+    /// For how long its packets may wait for those after them.
+    hold_ns: i64,
     /// The next packet does not leave earlier, however late it is.
     not_before: LocalTime,
 }
@@ -53,7 +73,7 @@ struct Lane {
 pub struct Departure {
     /// Its first frame.
     pub frame: i64,
-    /// How much later than due it leaves, in nanoseconds.
+    /// How much later it leaves than when it was due and what it may wait, in nanoseconds; 0 within that.
     pub late_ns: i64,
     /// How many packets before it were left out.
     pub skipped: u64,
@@ -75,7 +95,7 @@ impl Pace {
     pub fn add(&mut self, rate: u32, packet_frames: u32, domain: Option<u8>, rank: u8, now: LocalTime) {
         let clock = place(domain);
         let not_before = LocalTime::from_ns(i64::MIN);
-        let mut lane = Lane { rate, packet_frames, clock, timeline: None, rank, not_before };
+        let mut lane = Lane { rate, packet_frames, clock, timeline: None, rank, hold_ns: 0, not_before };
         lane.begin(self.clocks[clock].as_ref(), now);
         self.lanes.push(lane);
     }
@@ -101,13 +121,30 @@ impl Pace {
         self.lanes[index].rank = rank;
     }
 
-    /// The stream that is next, by its index, and when its packet leaves. Nothing when there is no stream.
+    /// A packet more than `late_limit_ns` late is left out from now on.
+    pub fn set_late_limit(&mut self, late_limit_ns: i64) {
+        self.late_limit_ns = late_limit_ns;
+    }
+
+    /// For how long packets of stream `index` may wait for those after them ([`hold_ns`]); 0 at first.
+    pub fn set_hold(&mut self, index: usize, hold_ns: i64) {
+        self.lanes[index].hold_ns = hold_ns;
+    }
+
+    /// When packets leave next: all that are due by then. Nothing when there is no stream.
+    pub fn wake(&self) -> Option<LocalTime> {
+        self.lanes.iter().filter_map(|lane| Some((self.due(lane)? + lane.hold_ns).max(lane.not_before))).min()
+    }
+
+    /// The stream whose packet is due next, by its index, and when that is. Nothing when there is no stream.
     pub fn next(&self) -> Option<(usize, LocalTime)> {
-        let turn = |(index, lane): (usize, &Lane)| {
-            let (clock, timeline) = (self.clocks[lane.clock]?, lane.timeline?);
-            Some((clock.local_at(timeline.due()).max(lane.not_before), lane.rank, index))
-        };
+        let turn = |(index, lane): (usize, &Lane)| Some((self.due(lane)?.max(lane.not_before), lane.rank, index));
         self.lanes.iter().enumerate().filter_map(turn).min().map(|(at, _, index)| (index, at))
+    }
+
+    fn due(&self, lane: &Lane) -> Option<LocalTime> {
+        let (clock, timeline) = (self.clocks[lane.clock]?, lane.timeline?);
+        Some(clock.local_at(timeline.due()))
     }
 
     /// Takes the packet of stream `index`, which leaves now; nothing before it has a clock.
@@ -120,8 +157,9 @@ impl Pace {
             // To the last one that is due.
             skipped = timeline.skip_to(media - timeline.packet_ns());
         }
-        let late_ns = media - timeline.due();
-        lane.not_before = now + timeline.packet_ns() / CATCH_UP;
+        let late_ns = (media - timeline.due() - lane.hold_ns).max(0);
+        // What has waited as it may is no backlog.
+        lane.not_before = if late_ns > BACKLOG_NS { now + timeline.packet_ns() / CATCH_UP } else { now };
         Some(Departure { frame: timeline.advance(), late_ns, skipped })
     }
 }

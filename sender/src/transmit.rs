@@ -1,8 +1,8 @@
 //! The transmit thread: one for all streams, in real time where that is allowed.
 //!
-//! It sleeps until the next packet is due, takes its frames from the source's queue and sends it. It waits for
-//! nothing else, allocates nothing and logs nothing; what is worth telling it counts. Streams come and go by a
-//! wait-free ring of orders; what it is done with goes back by another, to be dropped where that may take its time.
+//! It sleeps until packets leave, as [`pace`](crate::pace) says, takes their frames from the sources' queues and sends
+//! them. It waits for nothing else, allocates nothing and logs nothing; what is worth telling it counts. Streams come and
+//! go by a wait-free ring of orders; what it is done with goes back by another, to be dropped where that may take its time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use std::time::Duration;
 use rtrb::{Consumer, Producer, RingBuffer};
 use tracing::{debug, warn};
 use unisono_common::format::MAX_PAYLOAD;
-use unisono_common::time::LocalTime;
+use unisono_common::time::{LocalTime, MediaTime};
 use unisono_host::clock;
 use unisono_host::multicast::MulticastSender;
 use unisono_host::published::ClockReader;
 use unisono_host::realtime;
 
-use crate::pace::Pace;
+use crate::pace::{Pace, hold_ns};
 use crate::packetize::Packetizer;
 use crate::repair::Sent;
 use crate::source::SourceHandle;
@@ -37,8 +37,9 @@ const LATE_LIMIT_NS: i64 = 200_000_000;
 /// So many streams at once, those included that are only mixed into others.
 pub const MOST: usize = 256;
 
-/// The longest sleep: orders are looked for at least this often.
-const LOOK_NS: i64 = 10_000_000;
+/// The longest sleep: orders are looked for at least this often. Longer than packets of the usual length wait for each
+/// other, so that looking is no wake-up more.
+const LOOK_NS: i64 = 25_000_000;
 
 /// Samples of the largest packet.
 const MAX_SAMPLES: usize = MAX_PAYLOAD / 2;
@@ -80,6 +81,8 @@ enum Order {
     /// A new stream, or another one in the place of the one with its key: its timeline goes on.
     Put(Box<Lane>),
     Remove(u64),
+    /// The playout delay, in ns.
+    PlayoutDelay(i64),
 }
 
 /// The running thread; dropping it ends it.
@@ -94,12 +97,11 @@ pub struct Transmitter {
 impl Transmitter {
     /// Starts the thread, which sends by `clock`.
     pub fn start(clock: MediaClock, playout_delay_ms: u32) -> io::Result<Self> {
-        let late_limit_ns = LATE_LIMIT_NS.min(i64::from(playout_delay_ms) * 1_000_000 * 2 / 3);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let (orders, inbox) = RingBuffer::new(MOST);
         let (outbox, retired) = RingBuffer::new(MOST);
-        let mut desk = Desk::new(inbox, outbox, clock, late_limit_ns);
+        let mut desk = Desk::new(inbox, outbox, clock, i64::from(playout_delay_ms) * 1_000_000);
         let thread = thread::Builder::new().name("transmit".to_owned()).spawn(move || {
             match realtime::raise(PRIORITY) {
                 Ok(scheduling) => debug!(?scheduling, "transmit thread runs in real time"),
@@ -123,9 +125,14 @@ impl Transmitter {
         self.give(Order::Remove(key));
     }
 
+    /// What is sent is played so much after its timestamp.
+    pub fn set_playout_delay(&mut self, ms: u32) {
+        self.give(Order::PlayoutDelay(i64::from(ms) * 1_000_000));
+    }
+
     /// Waits until all orders are carried out, and drops what they have replaced.
     pub fn settle(&mut self) {
-        // The thread looks every 10 ms; one that is dead is not waited for.
+        // The thread looks every 25 ms; one that is dead is not waited for.
         for _ in 0..500 {
             while let Ok(lane) = self.retired.pop() {
                 drop(lane);
@@ -167,6 +174,7 @@ struct Desk {
     /// PTP domains, and where their clocks are read.
     followed: Vec<(u8, ClockReader)>,
     pace: Pace,
+    playout_delay_ns: i64,
     /// In the order of `pace`.
     #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
     lanes: Vec<Box<Lane>>,
@@ -174,15 +182,15 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(orders: Consumer<Order>, retired: Producer<Box<Lane>>, clock: MediaClock, late_limit_ns: i64) -> Self {
-        let mut pace = Pace::new(late_limit_ns);
+    fn new(orders: Consumer<Order>, retired: Producer<Box<Lane>>, clock: MediaClock, playout_delay_ns: i64) -> Self {
+        let mut pace = Pace::new(late_limit_ns(playout_delay_ns));
         pace.reserve(MOST);
         pace.steer(None, &clock.map(), clock::now());
         let (followed, lanes) = (Vec::with_capacity(MOST), Vec::with_capacity(MOST));
-        Desk { orders, retired, followed, pace, lanes, mixed: [0; MAX_SAMPLES] }
+        Desk { orders, retired, followed, pace, playout_delay_ns, lanes, mixed: [0; MAX_SAMPLES] }
     }
 
-    /// Sends what is due next, or looks for orders.
+    /// Sends what is to leave next, or looks for orders.
     fn turn(&mut self) {
         while let Ok(order) = self.orders.pop() {
             self.obey(order);
@@ -194,15 +202,17 @@ impl Desk {
             }
         }
         let look = now + LOOK_NS;
-        let next = self.pace.next().filter(|(_, at)| *at <= look);
-        let Some((index, at)) = next else { return clock::sleep_until(look) };
-        clock::sleep_until(at);
+        let Some(wake) = self.pace.wake().filter(|at| *at <= look) else { return clock::sleep_until(look) };
+        clock::sleep_until(wake);
         let now = clock::now();
-        let Some(departure) = self.pace.depart(index, now) else { return };
-        self.send(index, departure.frame, now);
-        if let Some(on_air) = &self.lanes[index].stream.on_air {
-            Counters::count(&on_air.counters.skipped, departure.skipped);
-            Counters::count(&on_air.counters.late, u64::from(departure.late_ns > LATE_NS));
+        while let Some((index, _)) = self.pace.next().filter(|(_, at)| *at <= now)
+            && let Some(departure) = self.pace.depart(index, now)
+        {
+            self.send(index, departure.frame, now);
+            if let Some(on_air) = &self.lanes[index].stream.on_air {
+                Counters::count(&on_air.counters.skipped, departure.skipped);
+                Counters::count(&on_air.counters.late, u64::from(departure.late_ns > LATE_NS));
+            }
         }
     }
 
@@ -225,6 +235,7 @@ impl Desk {
                     let domain = lane.clock.as_ref().map(|(domain, _)| *domain);
                     let Stream { format, packet_frames, .. } = *lane.stream;
                     self.pace.add(format.rate, packet_frames, domain, lane.rank, clock::now());
+                    self.pace.set_hold(self.lanes.len(), lane.hold_ns(self.playout_delay_ns));
                     self.lanes.push(lane);
                 }
                 None => self.retire(lane),
@@ -234,6 +245,13 @@ impl Desk {
                     self.pace.swap_remove(index);
                     let lane = self.lanes.swap_remove(index);
                     self.retire(lane);
+                }
+            }
+            Order::PlayoutDelay(ns) => {
+                self.playout_delay_ns = ns;
+                self.pace.set_late_limit(late_limit_ns(ns));
+                for (index, lane) in self.lanes.iter().enumerate() {
+                    self.pace.set_hold(index, lane.hold_ns(ns));
                 }
             }
         }
@@ -292,6 +310,14 @@ impl Lane {
         Lane { key, rank, group, packetizer, stream, clock, feed, socket, from_frame, frame: i64::MIN, copies }
     }
 
+    /// For how long its packets may wait for those after them. AES67 (7.2) has them leave evenly.
+    fn hold_ns(&self, playout_delay_ns: i64) -> i64 {
+        let Stream { format, packet_frames, ref on_air, .. } = *self.stream;
+        let even = on_air.as_ref().is_some_and(|on_air| on_air.timing.is_some());
+        let packet_ns = MediaTime::from_frame(i64::from(packet_frames), format.rate).as_ns();
+        if even { 0 } else { hold_ns(playout_delay_ns, packet_ns) }
+    }
+
     /// Makes the packet that begins with `frame`, of `mixed` when that is given, and sends it.
     fn send(&mut self, frame: i64, now: LocalTime, mixed: Option<&[i32]>) {
         // One that is switched off keeps its frames: it goes on where it was.
@@ -333,6 +359,10 @@ impl Lane {
             None => {}
         }
     }
+}
+
+fn late_limit_ns(playout_delay_ns: i64) -> i64 {
+    LATE_LIMIT_NS.min(playout_delay_ns * 2 / 3)
 }
 
 /// The address that RTCP of a stream goes to.

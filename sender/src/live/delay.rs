@@ -31,6 +31,8 @@ impl Inner {
         self.gliding_until = Some(begins + takes_ns);
         self.network.host.playout_delay_ms = to_ms;
         self.config.playout_delay_ms = to_ms;
+        // While it changes it is one and the other.
+        self.transmitter.set_playout_delay(from_ms.min(to_ms));
         info!(from_ms, to_ms, seconds = takes_ns / 1_000_000_000, "the playout delay changes");
         for id in self.entries.iter().map(|entry| entry.config.id.clone()).collect::<Vec<_>>() {
             self.describe_delay(&id, to_ms, DelayChange { from_ms, begins });

@@ -43,6 +43,59 @@ fn every_packet_leaves_when_it_is_due() {
     assert!(packets.iter().all(|(_, _, departure)| departure.late_ns == 0 && departure.skipped == 0));
 }
 
+/// As [`run`], but as the sender does it: at each wake-up all that is due.
+fn run_held(mut pace: Pace, until_ms: i64, stall_ms: std::ops::Range<i64>) -> Vec<(i64, usize, Departure)> {
+    let (mut now, mut packets) = (START, Vec::new());
+    while let Some(wake) = pace.wake() {
+        now = now.max(wake);
+        if (START + stall_ms.start * MS..START + stall_ms.end * MS).contains(&now) {
+            now = START + stall_ms.end * MS;
+        }
+        if now - START >= until_ms * MS {
+            break;
+        }
+        while let Some((index, _)) = pace.next().filter(|(_, at)| *at <= now) {
+            packets.push((now - START, index, pace.depart(index, now).unwrap()));
+        }
+    }
+    packets
+}
+
+#[test]
+fn where_there_is_time_four_packets_of_each_stream_leave_at_once_and_none_too_early() {
+    let mut pace = pace(2);
+    (0..2).for_each(|index| pace.set_hold(index, hold_ns(250 * MS, 5 * MS)));
+    let packets = run_held(pace, 1_010, 0..0);
+    assert!(packets.chunk_by(|(a, ..), (b, ..)| a == b).all(|together| together.len() == 8));
+    for (at, _, Departure { frame, late_ns, skipped }) in &packets {
+        let end = unisono_common::time::MediaTime::from_frame(frame + 240, 48_000);
+        let waited = clock(0).media_at(START + *at) - end;
+        assert!((0..=15 * MS).contains(&waited) && (*late_ns, *skipped) == (0, 0), "{waited}");
+    }
+    assert_eq!(packets.len(), 2 * 200);
+}
+
+#[test]
+fn packets_that_wait_are_caught_up_after_a_stall_as_others_are() {
+    let mut pace = pace(1);
+    pace.set_hold(0, hold_ns(250 * MS, 5 * MS));
+    let packets = run_held(pace, 1_010, 300..450);
+    let frames: Vec<i64> = packets.iter().map(|(_, _, departure)| departure.frame).collect();
+    assert!(frames.windows(2).all(|pair| pair[1] - pair[0] == 240), "no frame is left out");
+    let bursts: Vec<usize> = packets.chunk_by(|(a, ..), (b, ..)| a == b).map(<[_]>::len).collect();
+    assert!(bursts.iter().all(|burst| *burst <= 5), "{bursts:?}");
+    let caught_up = packets.iter().find(|(at, _, departure)| *at > 450 * MS && departure.late_ns == 0).unwrap().0;
+    assert!(caught_up < 480 * MS, "on time again after {} ms", (caught_up - 450 * MS) / MS);
+}
+
+#[test]
+fn short_delays_are_for_music_that_must_not_wait() {
+    assert_eq!(hold_ns(20 * MS, 5 * MS), 0);
+    assert_eq!(hold_ns(160 * MS, 5 * MS), 10 * MS);
+    assert_eq!(hold_ns(2_000 * MS, 5 * MS), 15 * MS);
+    assert_eq!(hold_ns(2_000 * MS, MS), 3 * MS);
+}
+
 #[test]
 fn a_short_stall_is_caught_up_without_a_burst_or_a_gap() {
     let packets = run(pace(1), 1_000, 300..450);
