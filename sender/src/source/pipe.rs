@@ -27,6 +27,9 @@ pub(super) const PIECE: Duration = Duration::from_millis(20);
 const MOST_SKIPPED: u32 = 64;
 /// Between looks at a full queue.
 const PAUSE: Duration = Duration::from_millis(5);
+/// Who writes in step writes little and often. Where this part of the latency is queued, that gathers for so long.
+const CALM: u64 = 2;
+const GATHER: Duration = Duration::from_millis(10);
 /// Between looks for a writer; one that comes is noticed at once.
 const NOBODY: Duration = Duration::from_millis(100);
 /// Between attempts at a pipe that fails, and between looks whether the path still leads to it.
@@ -38,6 +41,8 @@ pub(super) struct Pipe {
     feed: RawFeed,
     /// Frames of the stream that [`LEVEL`] is.
     level: u64,
+    /// So many queued, there is time; nothing where a late look is heard.
+    calm: Option<u64>,
     buffer: Vec<u8>,
     connected: bool,
     /// Which comings and goings of writers the log has heard of.
@@ -46,8 +51,6 @@ pub(super) struct Pipe {
     looked: Duration,
     /// The MPD that writes, if one is named.
     mpd: Option<Mpd>,
-    /// Little is queued: a late look is heard.
-    hurries: bool,
 }
 
 impl Pipe {
@@ -60,16 +63,17 @@ impl Pipe {
     pub(super) fn new(fifo: Fifo, written: RawFormat, stream: Format, latency: Duration, mpd: Option<Mpd>) -> Self {
         let feed = RawFeed::new(written, stream, latency);
         let buffer = vec![0; feed.piece(PIECE)];
+        let hurries = latency < Duration::from_millis(SourceConfig::PIPE_LATENCY_MS.into());
         Self {
             fifo,
             feed,
             level: frames(LEVEL.max(latency), stream.rate),
+            calm: (!hurries).then(|| frames(latency, stream.rate) / CALM),
             buffer,
             connected: false,
             told: Told::default(),
             looked: Duration::ZERO,
             mpd,
-            hurries: latency < Duration::from_millis(SourceConfig::PIPE_LATENCY_MS.into()),
         }
     }
 
@@ -86,7 +90,8 @@ impl Pipe {
                 if self.feed.is_late() {
                     self.skip(writer);
                 }
-                Ok(())
+                let has_time = self.calm.is_some_and(|calm| writer.queued() >= calm);
+                if has_time && bytes < self.buffer.len() { writer.wait(GATHER) } else { Ok(()) }
             }
             Ok(Got::Silence) => {
                 self.set_connected(true);
@@ -153,7 +158,7 @@ impl Source for Pipe {
         if let Some(mpd) = self.mpd.take() {
             mpd.start(writer.status());
         }
-        if self.hurries {
+        if self.calm.is_none() {
             super::hurry();
         }
         while self.turn(&mut writer) != Err(Interrupt::Stop) {}
