@@ -52,15 +52,14 @@ const LOOK_NS: i64 = 200_000_000;
 /// The thread rests for this part of the time that packets have before playout takes them, and for no longer than
 /// [`MOST_REST_NS`]: what came meanwhile waits in the socket, stamped, and costs one wake-up together.
 const REST: i64 = 16;
+const MOST_REST_NS: i64 = 20_000_000;
 
 /// The same where nothing has been missed for [`CALM_NS`] and packets have [`AMPLE_NS`] or more: no answer is waited for, and a
-/// first loss that is noticed 20 ms after it leaves time for several requests.
-const CALM_REST: i64 = 8;
+/// first loss that is noticed 40 ms after it leaves time for several requests.
+const CALM_REST: i64 = 4;
+const MOST_CALM_REST_NS: i64 = 40_000_000;
 const CALM_NS: i64 = 10_000_000_000;
 const AMPLE_NS: i64 = 100_000_000;
-
-/// Longest rest.
-const MOST_REST_NS: i64 = 20_000_000;
 
 /// Where a stream's packets are found, and how they are to come.
 #[derive(Clone, Debug, PartialEq)]
@@ -246,8 +245,9 @@ impl Worker {
             self.missed = now;
         }
         let taken_ns = self.taken_after_ns.load(Ordering::Relaxed);
-        let part = if now - self.missed > CALM_NS && taken_ns > AMPLE_NS { CALM_REST } else { REST };
-        let until = now + (taken_ns / part).clamp(0, MOST_REST_NS);
+        let calm = now - self.missed > CALM_NS && taken_ns > AMPLE_NS;
+        let (part, most_ns) = if calm { (CALM_REST, MOST_CALM_REST_NS) } else { (REST, MOST_REST_NS) };
+        let until = now + (taken_ns / part).clamp(0, most_ns);
         // Raised or not is asked next.
         let _ = wait::any([], next.map_or(until, |next| next.min(until)), Some(stop));
     }

@@ -39,7 +39,7 @@ use self::standby::Watched;
 use self::streams::{described, moves_along};
 
 /// How often telemetry is looked at when nothing happens.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What is not as it should be is tried again this often.
 const RETRY_NS: i64 = 1_000_000_000;

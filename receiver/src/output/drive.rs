@@ -22,6 +22,11 @@ use crate::session::Session;
 /// Chunks are this long, or a quarter of the lead if that is less.
 const CHUNK_MS: i64 = 10;
 
+/// Where the ring is deep, so many chunks at most are made at one wake-up, as long as these are left in it: 50 ms, for a
+/// stall of this machine.
+const MOST_TOGETHER: i64 = 4;
+const LEFT: i64 = 5;
+
 /// The ring is filled this far until a session says how far it may be.
 const IDLE_LEAD_MS: i64 = 80;
 
@@ -49,7 +54,7 @@ const SHORTEST_SLEEP_NS: i64 = 200_000;
 const LONGEST_END_NS: i64 = 400_000_000;
 
 /// Telemetry goes out this often.
-const TELEMETRY_NS: i64 = 50_000_000;
+const TELEMETRY_NS: i64 = 100_000_000;
 
 /// Orders to the audio thread.
 pub enum Command {
@@ -144,7 +149,7 @@ struct Driver<'a> {
     card: &'a mut dyn Card,
     link: &'a mut Link,
     playout: Playout,
-    /// Two of the longest chunks: what is rendered at one wake-up goes to the card in one call.
+    /// What is rendered at one wake-up goes to the card in one call.
     buffer: Vec<f32>,
     chunk: usize,
     lead: i64,
@@ -162,7 +167,7 @@ impl<'a> Driver<'a> {
         let now = clock::now();
         Self {
             playout: Playout::silent(rate, channels, longest),
-            buffer: vec![0.0; 2 * longest * channels],
+            buffer: vec![0.0; MOST_TOGETHER as usize * longest * channels],
             chunk: longest,
             lead: 0,
             fixed_lead_ns: None,
@@ -204,8 +209,8 @@ impl<'a> Driver<'a> {
 
     fn fill_with_silence(&mut self) -> Result<(), CardError> {
         self.buffer.fill(0.0);
-        // The ring is deeper than the lead by a chunk, not by two.
-        let chunk = self.buffer.len() / 2;
+        // The ring is deeper than the lead by a chunk, not by several.
+        let chunk = self.buffer.len() / MOST_TOGETHER as usize;
         while self.card.written() < self.lead {
             self.card.write(&self.buffer[..chunk])?;
         }
@@ -258,12 +263,13 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// When the ring has room for the next chunk; for two, where that leaves three quarters of a deep ring and the card needs
-    /// no more than a look now and then.
+    /// When the ring has room for the next chunk; for several, where it is deep and the card needs no more than a look now
+    /// and then.
     fn next_wake(&self) -> LocalTime {
         let (chunk, now) = (self.chunk as i64, clock::now());
-        let two = self.lead >= 8 * chunk && now - self.meter.begun > SETTLES_NS;
-        let frame = self.card.written() - self.lead + if two { 2 * chunk } else { chunk };
+        let settled = now - self.meter.begun > SETTLES_NS;
+        let together = if settled { (self.lead / chunk - LEFT).clamp(1, MOST_TOGETHER) } else { 1 };
+        let frame = self.card.written() - self.lead + together * chunk;
         let soonest = now + SHORTEST_SLEEP_NS;
         match self.playout.dac() {
             Some(dac) => dac.time_of(frame + 1).max(soonest),
@@ -281,10 +287,10 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// How far ahead of the card the ring is filled: a third of the playout delay rides over a stall of this machine, and
-/// leaves two thirds to the network.
+/// How far ahead of the card the ring is filled: a good third of the playout delay rides over a stall of this machine, and
+/// leaves nearly two thirds to the network.
 fn lead_ns(playout_delay_ns: i64) -> i64 {
-    (playout_delay_ns * 32 / 100).clamp(6_000_000, 180_000_000)
+    (playout_delay_ns * 36 / 100).clamp(6_000_000, 180_000_000)
 }
 
 /// Measures the card's clock.
