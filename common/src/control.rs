@@ -2,11 +2,14 @@
 //!
 //! A room dials in and says [`Hello`]; the hub answers [`Welcome`] with every stream it knows, so that a room with
 //! nothing on disk can play at once, and then sends [`Orders`] whenever they change. The room reports [`Health`] every
-//! second. Orders are the whole of what the room should do, never a difference: the last ones received are always
-//! right, and a room that hears nothing goes on with them.
+//! second, or as often as [`Reports`] says. Orders are the whole of what the room should do, never a difference: the last ones received are always
+//! right, and a room that hears nothing goes on with them. Between messages the hub sends an unsolicited Pong every two
+//! seconds (RFC 6455, section 5.5.3), by which a room knows that it is there.
 //!
 //! Old and new versions mix during an upgrade: unknown fields are ignored, missing ones take their default, and a
 //! message of an unknown type reads as `Unknown` and is skipped. [`VERSION`] rises only when that is not enough.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -36,7 +39,7 @@ pub const MAX_TRIM_US: i64 = 1_000_000;
 pub enum FromRoom {
     /// First of all: who it is.
     Hello(Hello),
-    /// Every second, and at once when its state changes: how it is.
+    /// Every second, or as [`Reports`] says, and at once when its state changes: how it is.
     Health(Box<Health>),
     /// Something newer than this version.
     #[serde(other)]
@@ -57,6 +60,8 @@ pub enum FromHub {
     Streams(Streams),
     /// Sound a chirp in this room.
     Identify,
+    /// How often to say how it is; until then every second. A big house asks for less.
+    Reports(Reports),
     /// Another room with this id and other hardware is here: this one is a copy and must take a new id.
     Cloned,
     /// Something newer than this version.
@@ -124,6 +129,44 @@ pub struct Wait {
 pub struct Streams {
     /// All of them.
     pub streams: Vec<Announced>,
+}
+
+/// How often a room reports, when nothing changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reports {
+    /// From one report to the next, in milliseconds.
+    pub every_ms: u32,
+}
+
+impl Reports {
+    /// Shortest and longest, in milliseconds.
+    const RANGE: std::ops::RangeInclusive<u32> = 1_000..=10_000;
+    /// So many reports a second are no burden to a hub.
+    const MOST_PER_S: usize = 125;
+
+    /// What a house of so many rooms needs, in whole seconds.
+    pub fn of_a_house(rooms: usize) -> Self {
+        let seconds = u32::try_from(rooms.div_ceil(Self::MOST_PER_S)).unwrap_or(u32::MAX);
+        Self { every_ms: seconds.saturating_mul(1_000) }.sane()
+    }
+
+    /// Inside its range, whatever came over the wire.
+    #[must_use]
+    pub fn sane(self) -> Self {
+        Self { every_ms: self.every_ms.clamp(*Self::RANGE.start(), *Self::RANGE.end()) }
+    }
+
+    /// The time from one to the next.
+    pub fn every(self) -> Duration {
+        Duration::from_millis(self.every_ms.into())
+    }
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self { every_ms: 1_000 }
+    }
 }
 
 /// A stream by name and description.

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use unisono_common::clock::ntp::Mode;
-use unisono_common::control::{self, Announced, FromHub, FromRoom, Health, Hello, Orders, Streams, Wait, Welcome};
+use unisono_common::control::{
+    self, Announced, FromHub, FromRoom, Health, Hello, Orders, Reports, Streams, Wait, Welcome,
+};
 use unisono_common::delivery::{self, Kind, Message};
 use unisono_common::fec::{Decoder, Encoder, Matrix};
 use unisono_common::format::Format;
@@ -126,6 +128,7 @@ fn messages() -> BTreeMap<&'static str, Vec<u8>> {
         ("orders.hub.json", text(control::encode(&FromHub::Orders(orders)))),
         ("streams.hub.json", text(control::encode(&FromHub::Streams(Streams { streams: vec![announced()] })))),
         ("identify.hub.json", text(control::encode(&FromHub::Identify))),
+        ("reports.hub.json", text(control::encode(&FromHub::Reports(Reports { every_ms: 4_000 })))),
         ("cloned.hub.json", text(control::encode(&FromHub::Cloned))),
     ])
 }

@@ -16,6 +16,7 @@ pub mod trouble;
 pub mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use unisono_common::control::{Announced, Hello, Orders};
 
@@ -32,8 +33,8 @@ pub const LONGEST_NAME: usize = 64;
 /// Everything the hub remembers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct House {
-    /// Rooms by id.
-    pub rooms: BTreeMap<String, Room>,
+    /// Rooms by id; shared with the house before as long as nothing of them changes, for a house is copied at each change.
+    pub rooms: BTreeMap<String, Arc<Room>>,
     /// Groups by id.
     pub groups: BTreeMap<String, Group>,
     /// Scenes by id.
@@ -95,9 +96,9 @@ impl House {
             }
             let mut room = Room::new(hello, first_stream);
             room.name = self.free_name(&room.name);
-            self.rooms.insert(hello.room_id.clone(), room);
+            self.rooms.insert(hello.room_id.clone(), Arc::new(room));
         }
-        let room = self.rooms.get_mut(&hello.room_id).ok_or_else(|| Refusal::missing("room", &hello.room_id))?;
+        let room = self.room_mut(&hello.room_id)?;
         room.update(hello);
         if admission == Admission::LetIn {
             room.admission = Admission::LetIn;
@@ -124,7 +125,7 @@ impl House {
         let mut room = self.let_in(id)?.clone();
         room.change(change)?;
         let volume_moved = room.volume_db;
-        self.rooms.insert(id.to_owned(), room);
+        self.rooms.insert(id.to_owned(), Arc::new(room));
         if change.volume_db.is_some() || change.max_db.is_some() {
             self.rebalance(id, volume_moved);
         }
@@ -139,7 +140,7 @@ impl House {
             None => vec![room.to_owned()],
         };
         for id in followers {
-            if let Some(room) = self.rooms.get_mut(&id) {
+            if let Ok(room) = self.room_mut(&id) {
                 room.stream = stream.map(str::to_owned);
             }
         }
@@ -149,7 +150,7 @@ impl House {
     /// Patches every room to one stream, or to silence.
     pub fn patch_everywhere(&mut self, stream: Option<&str>) {
         for room in self.rooms.values_mut().filter(|room| room.admission == Admission::LetIn) {
-            room.stream = stream.map(str::to_owned);
+            Arc::make_mut(room).stream = stream.map(str::to_owned);
         }
     }
 
@@ -194,7 +195,7 @@ impl House {
     }
 
     pub(crate) fn room_mut(&mut self, id: &str) -> Result<&mut Room, Refusal> {
-        self.rooms.get_mut(id).ok_or_else(|| Refusal::missing("room", id))
+        self.rooms.get_mut(id).map(Arc::make_mut).ok_or_else(|| Refusal::missing("room", id))
     }
 
     /// `name`, or `name 2` and so on when another room has it.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
@@ -54,7 +55,7 @@ pub enum StoreError {
     Thread(std::io::Error),
 }
 
-type Rows = BTreeMap<(&'static str, String), String>;
+type Rows = BTreeMap<(&'static str, String), Arc<str>>;
 
 struct Job {
     kept: Kept,
@@ -83,10 +84,13 @@ impl Store {
             other => other?,
         };
         let (jobs, work) = mpsc::channel();
-        let written = rows(&kept);
+        let written = rows(&kept, &Kept::default(), &Rows::new());
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || Writer { connection, written }.run(&work))
+            .spawn({
+                let kept = kept.clone();
+                move || Writer { connection, kept, written }.run(&work)
+            })
             .map_err(StoreError::Thread)?;
         Ok((Store { jobs: Some(jobs), thread: Some(thread) }, kept))
     }
@@ -112,26 +116,32 @@ impl Drop for Store {
 
 struct Writer {
     connection: Connection,
+    /// What is on the disk, and as rows.
+    kept: Kept,
     written: Rows,
 }
 
 impl Writer {
     fn run(mut self, work: &Receiver<Job>) {
         while let Ok(first) = work.recv() {
-            let mut jobs = vec![first];
-            jobs.extend(work.try_iter());
-            let Some(last) = jobs.last() else { continue };
-            match self.write(rows(&last.kept)) {
-                Ok(()) => jobs.into_iter().for_each(|job| {
+            let Job { mut kept, done } = first;
+            let mut waiting = vec![done];
+            for job in work.try_iter() {
+                kept = job.kept;
+                waiting.push(job.done);
+            }
+            match self.write(kept) {
+                Ok(()) => waiting.into_iter().for_each(|done| {
                     // Nobody has to wait for it.
-                    let _ = job.done.send(());
+                    let _ = done.send(());
                 }),
                 Err(error) => tracing::error!(%error, "the house can't be kept; it goes on from memory"),
             }
         }
     }
 
-    fn write(&mut self, rows: Rows) -> rusqlite::Result<()> {
+    fn write(&mut self, kept: Kept) -> rusqlite::Result<()> {
+        let rows = rows(&kept, &self.kept, &self.written);
         let transaction = self.connection.transaction()?;
         for ((kind, id), body) in &rows {
             if self.written.get(&(*kind, id.clone())) != Some(body) {
@@ -143,7 +153,7 @@ impl Writer {
             transaction.execute("DELETE FROM items WHERE kind = ?1 AND id = ?2", params![kind, id])?;
         }
         transaction.commit()?;
-        self.written = rows;
+        (self.kept, self.written) = (kept, rows);
         Ok(())
     }
 }
@@ -182,7 +192,7 @@ fn load(connection: &Connection) -> rusqlite::Result<Kept> {
         let (kind, id, body): (String, String, String) = row?;
         let house = &mut kept.house;
         match kind.as_str() {
-            "room" => drop(parsed(&id, &body).map(|room| house.rooms.insert(id, room))),
+            "room" => drop(parsed(&id, &body).map(|room| house.rooms.insert(id, Arc::new(room)))),
             "group" => drop(parsed(&id, &body).map(|group| house.groups.insert(id, group))),
             "scene" => drop(parsed(&id, &body).map(|scene| house.scenes.insert(id, scene))),
             "disabled" => drop(house.disabled.insert(id)),
@@ -198,15 +208,21 @@ fn parsed<T: DeserializeOwned>(id: &str, body: &str) -> Option<T> {
     serde_json::from_str(body).inspect_err(|error| tracing::warn!(id, %error, "a kept row can't be read")).ok()
 }
 
-fn rows(kept: &Kept) -> Rows {
-    fn body<T: Serialize>(value: &T) -> String {
-        serde_json::to_string(value).unwrap_or_default()
+/// The rows of `kept`; a room that it shares with `before` has the row that it had in `rows_before`.
+fn rows(kept: &Kept, before: &Kept, rows_before: &Rows) -> Rows {
+    fn body<T: Serialize>(value: &T) -> Arc<str> {
+        serde_json::to_string(value).unwrap_or_default().into()
     }
     let Kept { house, secrets } = kept;
-    let rooms = house.rooms.iter().map(|(id, room)| (("room", id.clone()), body(room)));
+    let rooms = house.rooms.iter().map(|(id, room)| {
+        let is_same = before.house.rooms.get(id).is_some_and(|was| Arc::ptr_eq(was, room));
+        let key = ("room", id.clone());
+        let known = if is_same { rows_before.get(&key).cloned() } else { None };
+        (key, known.unwrap_or_else(|| body(&**room)))
+    });
     let groups = house.groups.iter().map(|(id, group)| (("group", id.clone()), body(group)));
     let scenes = house.scenes.iter().map(|(id, scene)| (("scene", id.clone()), body(scene)));
-    let disabled = house.disabled.iter().map(|id| (("disabled", id.clone()), "{}".to_owned()));
+    let disabled = house.disabled.iter().map(|id| (("disabled", id.clone()), Arc::from("{}")));
     let door = [(("door", "secrets".to_owned()), body(secrets))];
     rooms.chain(groups).chain(scenes).chain(disabled).chain(door).collect()
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{HandshakeError, Message, WebSocket};
-use unisono_common::control::{self, FromHub, FromRoom, Health, Hello, LINK_PATH, MAX_MESSAGE, Orders, State, Welcome};
+use unisono_common::control::{
+    self, FromHub, FromRoom, Health, Hello, LINK_PATH, MAX_MESSAGE, Orders, Reports, State, Welcome,
+};
 use unisono_common::time::LocalTime;
 use unisono_host::clock::now;
 use unisono_host::seal::{Handshake, Keys, SealError, Sealed};
@@ -17,14 +19,13 @@ use super::{Event, Runner, kept};
 pub(super) const DIAL_PATIENCE: Duration = Duration::from_millis(800);
 /// For each answer of the handshakes: a hub that has just come greets its whole house at once.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
-/// The hub pings every two seconds; after so long without a word it is gone.
+/// The hub says that it is there every two seconds; after so long without a word it is gone.
 const SILENCE: Duration = Duration::from_secs(7);
-/// How often health goes out when nothing changes.
-const REPORT_PERIOD: Duration = Duration::from_secs(1);
 /// How often it is asked whether something changed, and the room whether it ends.
 const TICK: Duration = Duration::from_millis(200);
-/// The same while an order is being carried out, which the hub waits to hear of; for at most [`REPORT_PERIOD`].
+/// The same while an order is being carried out, which the hub waits to hear of; for at most [`PROMPT`].
 const PROMPT_TICK: Duration = Duration::from_millis(10);
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// Why there is no link, or no more.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +93,8 @@ pub(super) struct Link {
     /// Last time that anything came from the hub.
     heard: LocalTime,
     reported: Option<(LocalTime, Key)>,
+    /// How often it reports when nothing changes.
+    reports: Reports,
     /// When the orders came that no report has spoken of yet.
     ordered: Option<LocalTime>,
 }
@@ -128,7 +131,8 @@ impl Link {
         }
         socket.send(Message::binary(handshake.write()?))?;
         let sealed = handshake.finish()?;
-        Ok(Self { socket, sealed, hub_key, address, welcomed: false, heard: now(), reported: None, ordered: None })
+        let (reports, heard) = (Reports::default(), now());
+        Ok(Self { socket, sealed, hub_key, address, welcomed: false, heard, reported: None, reports, ordered: None })
     }
 
     pub(super) fn send_hello(&mut self, hello: Hello) -> Result<(), LinkError> {
@@ -153,7 +157,7 @@ impl Link {
 
     /// Waits a tick for a message, obeys it, and reports when it is time.
     fn turn(&mut self, runner: &Runner) -> Result<Option<End>, LinkError> {
-        self.ordered = self.ordered.filter(|at| now() - *at < REPORT_PERIOD.as_nanos() as i64);
+        self.ordered = self.ordered.filter(|at| now() - *at < PROMPT.as_nanos() as i64);
         let tick = if self.ordered.is_some() { PROMPT_TICK } else { TICK };
         self.socket.get_ref().set_read_timeout(Some(tick))?;
         if let Some(message) = self.receive()? {
@@ -163,6 +167,7 @@ impl Link {
             match message {
                 FromHub::Welcome(welcome) => self.welcome(welcome, runner),
                 FromHub::Cloned => return Ok(Some(End::Cloned)),
+                FromHub::Reports(reports) => self.reports = reports.sane(),
                 message => obey(message, runner),
             }
         }
@@ -189,7 +194,7 @@ impl Link {
             self.ordered = None;
         }
         let due = match &self.reported {
-            Some((at, last)) => now() - *at >= REPORT_PERIOD.as_nanos() as i64 || *last != key,
+            Some((at, last)) => now() - *at >= self.reports.every().as_nanos() as i64 || *last != key,
             None => true,
         };
         if due {
@@ -241,7 +246,7 @@ fn obey(message: FromHub, runner: &Runner) {
             let _ = runner.events.send(Event::Waiting { hub: wait.hub, code: wait.code });
             Event::Streams(wait.streams)
         }
-        FromHub::Welcome(_) | FromHub::Cloned | FromHub::Unknown => return,
+        FromHub::Welcome(_) | FromHub::Cloned | FromHub::Reports(_) | FromHub::Unknown => return,
     };
     let _ = runner.events.send(event);
 }

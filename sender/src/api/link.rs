@@ -1,7 +1,7 @@
 //! The hub's end of a room's link: a sealed WebSocket.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -10,8 +10,8 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
-use unisono_common::control::{self, FromHub, FromRoom, Hello, MAX_MESSAGE};
+use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
+use unisono_common::control::{self, FromHub, FromRoom, Hello, MAX_MESSAGE, Reports};
 use unisono_host::seal::{Handshake, Sealed};
 
 use super::Api;
@@ -23,10 +23,11 @@ use crate::hub::{Greeting, Hub};
 
 /// For each message of the handshake, and for the hello.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two pings; a room takes three times this without a word for the hub's end.
-const PING: Duration = Duration::from_secs(2);
-/// A room reports every second; after so long without a word it is gone.
+/// Between two signs that the hub is there; a room takes three times this without a word for the hub's end.
+const BEAT: Duration = Duration::from_secs(2);
+/// After so long without a word a room is gone; where it reports less often, after this many reports.
 const SILENCE: Duration = Duration::from_secs(7);
+const SILENT_REPORTS: u32 = 3;
 /// Messages waiting for a room; more, and it is stuck.
 const OUTBOX: usize = 64;
 /// A second room with the same id: the first one has so long to show that it is alive.
@@ -149,8 +150,7 @@ impl Room {
     }
 
     async fn serve(&mut self, hub: &Hub, id: &str, number: u64, mut inbox: mpsc::Receiver<FromHub>) -> LinkError {
-        let mut ping = tokio::time::interval(PING);
-        let mut heard = Instant::now();
+        let (mut beat, mut heard, mut reports) = (beats(), Instant::now(), Reports::default());
         loop {
             let done = tokio::select! {
                 message = self.socket.recv() => {
@@ -159,13 +159,26 @@ impl Room {
                 }
                 message = inbox.recv() => match message {
                     // What still waits when the hub has hung up is out of date.
-                    Some(message) if !inbox.is_closed() => self.say(&message).await,
+                    Some(message) if !inbox.is_closed() => {
+                        if let FromHub::Reports(asked) = &message {
+                            reports = *asked;
+                        }
+                        self.say(&message).await
+                    }
                     _ => Err(LinkError::HungUp),
                 },
-                _ = ping.tick() => match heard.elapsed() {
-                    elapsed if elapsed > SILENCE => Err(LinkError::Silent),
-                    _ => self.send(Message::Ping(Vec::new().into())).await,
-                },
+                _ = beat.tick() => {
+                    let wanted = hub.reports();
+                    if heard.elapsed() > SILENCE.max(reports.every() * SILENT_REPORTS) {
+                        Err(LinkError::Silent)
+                    } else if reports == wanted {
+                        // Nobody has to answer it.
+                        self.send(Message::Pong(Vec::new().into())).await
+                    } else {
+                        reports = wanted;
+                        self.say(&FromHub::Reports(wanted)).await
+                    }
+                }
             };
             if let Err(error) = done {
                 return error;
@@ -211,9 +224,21 @@ impl Room {
     }
 }
 
-/// Whether the room at the other end of a link reports within a moment.
+/// Beats at the same moments for all rooms: a big house costs one wake-up then, not one for each.
+fn beats() -> Interval {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let (first, now) = (*FIRST.get_or_init(Instant::now), Instant::now());
+    let passed = (now - first).as_nanos() / BEAT.as_nanos();
+    let next = first + BEAT * u32::try_from(passed).unwrap_or(u32::MAX).saturating_add(1);
+    let mut beats = tokio::time::interval_at(next.max(now), BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    beats
+}
+
+/// Whether the room at the other end of a link reports within a moment, when it is asked to.
 async fn answers(hub: &Hub, id: &str, link: &Link) -> bool {
     let before = hub.last_report(id);
+    link.clone().say(FromHub::Reports(Reports::default()));
     let deadline = Instant::now() + TWIN_PATIENCE;
     while Instant::now() < deadline {
         if link.is_dead() {

@@ -6,6 +6,7 @@
 //! own fader changes its distance.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use unisono_common::control::SILENCE_DB;
@@ -89,7 +90,7 @@ impl House {
         }
         if let (Some(mute), Some(group)) = (change.mute, self.groups.get(id)) {
             for room in self.rooms.values_mut().filter(|room| group.distances_db.contains_key(&room.id)) {
-                room.mute = mute;
+                Arc::make_mut(room).mute = mute;
             }
         }
         Ok(())
@@ -145,7 +146,7 @@ impl House {
             group.distances_db = seats;
         }
         for room in self.rooms.values_mut().filter(|room| rooms.contains(&room.id)) {
-            room.stream = stream.clone();
+            Arc::make_mut(room).stream = stream.clone();
         }
         self.groups.retain(|_, group| group.distances_db.len() > 1);
     }
@@ -153,6 +154,7 @@ impl House {
     fn apply_level(&mut self, id: &str) {
         let Some(group) = self.groups.get(id) else { return };
         for room in self.rooms.values_mut().filter(|room| group.distances_db.contains_key(&room.id)) {
+            let room = Arc::make_mut(room);
             room.volume_db = group.volume_of(&room.id).min(room.max_db);
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
-use unisono_common::control::{self, FromHub, Health, Hello, VERSION, Wait, Welcome};
+use unisono_common::control::{self, FromHub, Health, Hello, Reports, VERSION, Wait, Welcome};
 use unisono_common::time::LocalTime;
 use unisono_host::clock;
 
@@ -145,6 +145,11 @@ impl Hub {
         }
     }
 
+    /// How often rooms should report, so many as there are now.
+    pub fn reports(&self) -> Reports {
+        Reports::of_a_house(self.state().present.len())
+    }
+
     /// When a linked room reported last.
     pub fn last_report(&self, id: &str) -> Option<LocalTime> {
         self.state().present.get(id)?.health.as_ref().map(|(_, at)| *at)
@@ -157,11 +162,11 @@ impl Hub {
             return;
         }
         let inside = state.present.remove(id).is_some_and(|there| there.inside);
-        let rooms = &mut state.kept.house.rooms;
+        let house = &mut state.kept.house;
         // Who was never let in leaves nothing behind: strangers can't fill the house.
-        if rooms.get(id).is_some_and(|room| room.admission == Admission::AtTheDoor) {
-            rooms.remove(id);
-        } else if let Some(room) = rooms.get_mut(id).filter(|_| inside) {
+        if house.rooms.get(id).is_some_and(|room| room.admission == Admission::AtTheDoor) {
+            house.rooms.remove(id);
+        } else if let Some(room) = house.room_mut(id).ok().filter(|_| inside) {
             room.last_seen_s = clock::time_of_day_ns() / 1_000_000_000;
         }
         drop(self.0.store.keep(state.kept.clone()));
