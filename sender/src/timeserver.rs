@@ -106,9 +106,12 @@ impl Drop for TimeServer {
 const TICKETS: usize = 256;
 const IDLE_NS: i64 = 1_000_000_000;
 
-/// When more is asked than once in this time, requests gather for as long and are answered at one wake-up. Nobody's clock
-/// suffers: arrival and departure are stamped as they happen, and what lies between is no part of the way.
+/// When more is asked than once in this time, requests gather for as long and are answered at one wake-up; for longer where
+/// that makes so many of them. Nobody's clock suffers: arrival and departure are stamped as they happen, and what lies between
+/// is no part of the way.
 const GATHER_NS: i64 = 5_000_000;
+const LONGEST_GATHER_NS: i64 = 20_000_000;
+const GATHERED: i64 = 4;
 
 struct Service {
     socket: StampedSocket,
@@ -121,15 +124,18 @@ struct Service {
 
 impl Service {
     fn run(mut self, stop: &StopSignal) {
-        let mut last = clock::now();
+        let (mut last, mut gather_ns) = (clock::now(), GATHER_NS);
         while !stop.is_raised() {
             let woken = self.socket.wait(clock::now() + IDLE_NS, Some(stop));
             let now = clock::now();
             if now - last < GATHER_NS {
-                clock::sleep_until(now + GATHER_NS);
+                clock::sleep_until(now + gather_ns);
             }
-            last = clock::now();
+            let (passed_ns, before) = (clock::now() - last, self.server.statistics().replies);
+            last = last + passed_ns;
             let result = woken.and_then(|_| self.serve());
+            let answered = self.server.statistics().replies - before;
+            gather_ns = (passed_ns * GATHERED / (answered as i64).max(1)).clamp(GATHER_NS, LONGEST_GATHER_NS);
             if let Err(error) = result {
                 tracing::warn!("clock server: {error}");
                 clock::sleep_until(clock::now() + IDLE_NS / 10);

@@ -79,7 +79,7 @@ struct Load {
 
 impl Load {
     /// Requests a second that a server should have to answer; more, and clients are asked to be content with less.
-    const MOST_PER_S: f64 = 500.0;
+    const MOST_PER_S: f64 = 250.0;
     /// Of a client that is not slowed down.
     const USUAL_PER_S: f64 = 4.0;
     const WINDOW_NS: i64 = 1_000_000_000;
