@@ -134,6 +134,10 @@ fn read_tags(work: &Mutex<Receiver<Seen>>, news: &SyncSender<News>, progress: &P
         let job = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(seen) = job else { return };
         let tags = tags::read(&seen.path);
+        // Not there any more: it is nothing that can't be read. If its disk comes back it is read then.
+        if tags.is_none() && fs::metadata(&seen.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            continue;
+        }
         progress.read.fetch_add(1, Relaxed);
         progress.unreadable.fetch_add(u32::from(tags.is_none()), Relaxed);
         if news.send(News::Track(seen, tags.map(Box::new))).is_err() {

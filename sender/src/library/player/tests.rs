@@ -160,6 +160,10 @@ fn a_disk_that_goes_uses_up_nothing_of_the_round() {
         write_constant(&root.join(format!("{n}.wav")), n * 1_000, 24_000);
     }
     let mut handle = library(&root, false, true);
+    let known = handle.library.clone();
+    while known.listing(&root).is_none_or(|listing| !listing.complete || listing.keys.len() < 6) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
     let mut taken = take_until(&mut handle, |_, taken| taken.ends_with(&[1_000; 2_000]));
     fs::rename(&root, &disk).unwrap();
     fs::create_dir(&root).unwrap();
