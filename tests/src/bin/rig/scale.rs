@@ -29,6 +29,9 @@ const ROOMS: [usize; 3] = [5, 50, 500];
 /// Hosts that rooms live on: a hub takes so many connections of one address only.
 const HOSTS: usize = 10;
 
+/// A room asks for the clock more often while it is new, for 10 s.
+const SETTLED: Duration = Duration::from_secs(15);
+
 /// Orders that are given while everything runs, evenly over the time.
 const ORDERS: usize = 100;
 
@@ -129,7 +132,7 @@ fn house(bench: &Bench, rooms: usize) -> Result<Outcome> {
     };
     let ids = truth::wait_for(Duration::from_secs(60), ids);
     let ids = ids.with_context(|| format!("not all {rooms} rooms appear:\n{}\n{}", sender.log(), logs(&members)))?;
-    truth::pause(Duration::from_secs(5));
+    truth::pause(SETTLED);
     sender.reset_usage();
     let before = Snapshot::of(sender.id());
     let begun = given(&target, &ids, bench.duration)?;
