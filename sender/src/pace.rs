@@ -35,6 +35,8 @@ pub fn hold_ns(playout_delay_ns: i64, packet_ns: i64) -> i64 {
     if playout_delay_ns < TIGHT_NS { 0 } else { (playout_delay_ns / HOLD).min((MOST_AT_ONCE - 1) * packet_ns) }
 }
 
+const ANY_TIME: LocalTime = LocalTime::from_ns(i64::MIN);
+
 /// The schedule of all streams of a sender.
 #[derive(Clone, Debug)]
 pub struct Pace {
@@ -94,8 +96,7 @@ impl Pace {
     /// clock is told ([`steer`](Self::steer)); it begins with the packet that holds the frame of `now`.
     pub fn add(&mut self, rate: u32, packet_frames: u32, domain: Option<u8>, rank: u8, now: LocalTime) {
         let clock = place(domain);
-        let not_before = LocalTime::from_ns(i64::MIN);
-        let mut lane = Lane { rate, packet_frames, clock, timeline: None, rank, hold_ns: 0, not_before };
+        let mut lane = Lane { rate, packet_frames, clock, timeline: None, rank, hold_ns: 0, not_before: ANY_TIME };
         lane.begin(self.clocks[clock].as_ref(), now);
         self.lanes.push(lane);
     }
@@ -158,8 +159,8 @@ impl Pace {
             skipped = timeline.skip_to(media - timeline.packet_ns());
         }
         let late_ns = (media - timeline.due() - lane.hold_ns).max(0);
-        // What has waited as it may is no backlog.
-        lane.not_before = if late_ns > BACKLOG_NS { now + timeline.packet_ns() / CATCH_UP } else { now };
+        // What has waited as it may is no backlog: it leaves in the order in which it was due, a mix after its inputs.
+        lane.not_before = if late_ns > BACKLOG_NS { now + timeline.packet_ns() / CATCH_UP } else { ANY_TIME };
         Some(Departure { frame: timeline.advance(), late_ns, skipped })
     }
 }

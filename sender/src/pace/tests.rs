@@ -65,6 +65,7 @@ fn run_held(mut pace: Pace, until_ms: i64, stall_ms: std::ops::Range<i64>) -> Ve
 fn where_there_is_time_four_packets_of_each_stream_leave_at_once_and_none_too_early() {
     let mut pace = pace(2);
     (0..2).for_each(|index| pace.set_hold(index, hold_ns(250 * MS, 5 * MS)));
+    pace.set_rank(0, 1);
     let packets = run_held(pace, 1_010, 0..0);
     assert!(packets.chunk_by(|(a, ..), (b, ..)| a == b).all(|together| together.len() == 8));
     for (at, _, Departure { frame, late_ns, skipped }) in &packets {
@@ -73,6 +74,8 @@ fn where_there_is_time_four_packets_of_each_stream_leave_at_once_and_none_too_ea
         assert!((0..=15 * MS).contains(&waited) && (*late_ns, *skipped) == (0, 0), "{waited}");
     }
     assert_eq!(packets.len(), 2 * 200);
+    let by_packet = packets.chunks(2).map(|pair| [pair[0].1, pair[1].1, (pair[1].2.frame - pair[0].2.frame) as usize]);
+    assert!(by_packet.into_iter().all(|pair| pair == [1, 0, 0]), "a mix follows its inputs, packet by packet");
 }
 
 #[test]
