@@ -100,9 +100,14 @@ impl Sinc {
     pub(super) fn process(&mut self, input: &[f32], out: &mut [f32]) {
         let (channels, taps) = (self.planes.len(), self.table.taps);
         let frames = input.len() / channels;
-        for (channel, plane) in self.planes.iter_mut().enumerate() {
-            let samples = input[channel.min(input.len())..].iter().step_by(channels);
-            plane[taps..taps + frames].iter_mut().zip(samples).for_each(|(to, sample)| *to = *sample);
+        if let [left, right] = &mut self.planes[..] {
+            let places = left[taps..taps + frames].iter_mut().zip(&mut right[taps..taps + frames]);
+            places.zip(input.as_chunks().0).for_each(|(to, [l, r])| (*to.0, *to.1) = (*l, *r));
+        } else {
+            for (channel, plane) in self.planes.iter_mut().enumerate() {
+                let samples = input[channel.min(input.len())..].iter().step_by(channels);
+                plane[taps..taps + frames].iter_mut().zip(samples).for_each(|(to, sample)| *to = *sample);
+            }
         }
         kernel::run(&self.table, &self.planes, &self.planned, out);
         for plane in &mut self.planes {
@@ -188,6 +193,19 @@ struct Filter {
     row: usize,
     /// How far it is from there to the next, 0 to 1.
     share: f32,
+}
+
+impl Filter {
+    /// How far from its row to the next the filters at these positions are, counted from this one's, which is at the first of
+    /// them, and each a content frame on: 0 to 1 is between the same rows.
+    #[inline(always)]
+    fn shares<const N: usize>(&self, positions: &[f64; N]) -> [f32; N] {
+        let mut shares = [0.0; N];
+        for (n, (share, position)) in shares.iter_mut().zip(positions).enumerate() {
+            *share = (f64::from(self.share) + (position - positions[0] - n as f64) * ROWS as f64) as f32;
+        }
+        shares
+    }
 }
 
 fn sinc(x: f64) -> f64 {

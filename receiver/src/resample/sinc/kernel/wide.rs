@@ -41,21 +41,18 @@ pub(super) fn frames(table: &Table, planes: &[Vec<f32>], path: &Path, out: &mut 
 fn stereo(table: &Table, left: &[f32], right: &[f32], path: &Path, out: &mut [f32], channels: usize) {
     let mut n = 0;
     for frames in out.chunks_mut(TOGETHER * channels) {
-        let mut filters = [Filter { first: 0, row: 0, share: 0.0 }; TOGETHER];
-        let mut count = 0;
-        for (filter, _) in filters.iter_mut().zip(frames.chunks(channels)) {
-            n += 1;
-            *filter = table.filter(path.position(n));
-            count += 1;
-        }
-        let [one, .., last] = filters;
+        let positions = [1, 2, 3, 4].map(|i| path.position(n + i));
+        n += TOGETHER;
+        let filter = table.filter(positions[0]);
+        let shares = filter.shares(&positions);
         let mut made = [[0.0; 2]; TOGETHER];
         // Filters only move one way, so those between are where these are.
-        if count == TOGETHER && last.row == one.row && last.first == one.first + TOGETHER - 1 {
-            made = together(table, &filters, left, right);
+        if frames.len() > (TOGETHER - 1) * channels && (0.0..=1.0).contains(&shares[TOGETHER - 1]) {
+            made = together(table, &filter, &shares, left, right);
         } else {
-            for (made, filter) in made.iter_mut().zip(&filters[..count]) {
-                *made = both(table, filter, left, right);
+            let places = frames.len().div_ceil(channels);
+            for (made, position) in made.iter_mut().zip(&positions[..places]) {
+                *made = both(table, &table.filter(*position), left, right);
             }
         }
         for (frame, made) in frames.chunks_mut(channels).zip(made) {
@@ -64,15 +61,20 @@ fn stereo(table: &Table, left: &[f32], right: &[f32], path: &Path, out: &mut [f3
     }
 }
 
-/// Two planes' frames of filters that lie between the same rows, each a content frame after the one before.
+/// Two planes' frames of filters that lie between the same rows, at these shares, each a content frame after the one before.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn together(table: &Table, filters: &[Filter; TOGETHER], left: &[f32], right: &[f32]) -> [[f32; 2]; TOGETHER] {
-    let Filter { first, row, .. } = filters[0];
+fn together(
+    table: &Table,
+    filter: &Filter,
+    shares: &[f32; TOGETHER],
+    left: &[f32],
+    right: &[f32],
+) -> [[f32; 2]; TOGETHER] {
+    let Filter { first, row, .. } = *filter;
     let (before, after) = table.rows(row);
     let reach = table.taps + TOGETHER - 1;
     let (left, right) = (&left[first..first + reach], &right[first..first + reach]);
-    let shares = [0, 1, 2, 3].map(|i: usize| filters[i].share);
     let nothing = _mm256_setzero_ps();
     let mut sums_left = [nothing; TOGETHER];
     let mut sums_right = [nothing; TOGETHER];
