@@ -143,7 +143,7 @@ impl Reports {
     /// Shortest and longest, in milliseconds.
     const RANGE: std::ops::RangeInclusive<u32> = 1_000..=10_000;
     /// So many reports a second are no burden to a hub.
-    const MOST_PER_S: usize = 125;
+    const MOST_PER_S: usize = 100;
 
     /// What a house of so many rooms needs, in whole seconds.
     pub fn of_a_house(rooms: usize) -> Self {

@@ -110,8 +110,8 @@ const IDLE_NS: i64 = 1_000_000_000;
 /// that makes so many of them. Nobody's clock suffers: arrival and departure are stamped as they happen, and what lies between
 /// is no part of the way.
 const GATHER_NS: i64 = 5_000_000;
-const LONGEST_GATHER_NS: i64 = 20_000_000;
-const GATHERED: i64 = 4;
+const LONGEST_GATHER_NS: i64 = 30_000_000;
+const GATHERED: i64 = 8;
 
 struct Service {
     socket: StampedSocket,
@@ -124,17 +124,18 @@ struct Service {
 
 impl Service {
     fn run(mut self, stop: &StopSignal) {
-        let (mut last, mut gather_ns) = (clock::now(), GATHER_NS);
+        let (mut last, mut gather_ns, mut answered) = (clock::now(), GATHER_NS, 0);
         while !stop.is_raised() {
-            let woken = self.socket.wait(clock::now() + IDLE_NS, Some(stop));
+            // Where several came together the next ones will: not even the first of them is worth a wake-up of its own.
+            let woken = if answered > 1 { Ok(true) } else { self.socket.wait(clock::now() + IDLE_NS, Some(stop)) };
             let now = clock::now();
-            if now - last < GATHER_NS {
+            if answered > 1 || now - last < GATHER_NS {
                 clock::sleep_until(now + gather_ns);
             }
             let (passed_ns, before) = (clock::now() - last, self.server.statistics().replies);
             last = last + passed_ns;
             let result = woken.and_then(|_| self.serve());
-            let answered = self.server.statistics().replies - before;
+            answered = self.server.statistics().replies - before;
             gather_ns = (passed_ns * GATHERED / (answered as i64).max(1)).clamp(GATHER_NS, LONGEST_GATHER_NS);
             if let Err(error) = result {
                 tracing::warn!("clock server: {error}");
