@@ -171,12 +171,15 @@ impl Room {
                     let wanted = hub.reports();
                     if heard.elapsed() > SILENCE.max(reports.every() * SILENT_REPORTS) {
                         Err(LinkError::Silent)
-                    } else if reports == wanted {
-                        // Nobody has to answer it.
-                        self.send(Message::Pong(Vec::new().into())).await
-                    } else {
+                    } else if reports != wanted {
                         reports = wanted;
                         self.say(&FromHub::Reports(wanted)).await
+                    } else if heard.elapsed() > reports.every() + BEAT / 2 {
+                        // One at the door does not report, so it is asked.
+                        self.send(Message::Ping(Vec::new().into())).await
+                    } else {
+                        // Nobody has to answer that.
+                        self.send(Message::Pong(Vec::new().into())).await
                     }
                 }
             };

@@ -196,6 +196,17 @@ fn a_room_appears_gets_orders_and_is_patched() {
 }
 
 #[test]
+fn a_room_at_the_door_may_wait_as_long_as_it_answers() {
+    let served = Served::new(AutoApprove::Never);
+    let mut room = served.room("kitchen1");
+    assert!(matches!(room.hear(), Some(FromHub::Wait(_))));
+    // A beat is 2 s, and who says nothing for 7 s is gone.
+    for _ in 0..5 {
+        assert!(!matches!(room.socket.read(), Ok(Message::Close(_)) | Err(_)), "it was hung up on");
+    }
+}
+
+#[test]
 fn volume_is_held_at_the_maximum_and_reaches_the_room() {
     let served = Served::new(AutoApprove::Always);
     let mut room = served.room("kitchen1");
