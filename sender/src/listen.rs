@@ -25,6 +25,7 @@ use unisono_host::clock;
 use unisono_host::interface::Interface;
 use unisono_host::multicast::{MulticastError, MulticastReceiver};
 
+use crate::streams::Stream;
 use line::Line;
 
 /// Listeners at once, of all streams.
@@ -108,8 +109,14 @@ impl Listeners {
         Listeners { interface, taken: Arc::default() }
     }
 
-    /// One more, from the stream's next packet on.
-    pub fn open(&self, session: &Session, container: Container) -> Result<Listening, ListenError> {
+    /// One more, from the stream's next packet on until `is_other` says that the packets are no longer what `session` says:
+    /// what stands before the first sample can't be taken back.
+    pub fn open(
+        &self,
+        session: &Session,
+        container: Container,
+        is_other: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Listening, ListenError> {
         let place = Place::take(&self.taken)?;
         let wrap = container.wrap(session.format, &session.name).ok_or(ListenError::Format(session.format))?;
         let group = SocketAddr::new(session.address, session.port);
@@ -122,7 +129,7 @@ impl Listeners {
         let (sender, chunks) = mpsc::channel(QUEUE);
         let line = Line::new(session.format, session.payload_type);
         thread::Builder::new().name("listener".to_owned()).spawn(move || {
-            listen(socket, line, wrap, &sender);
+            listen(socket, line, wrap, is_other, &sender);
             drop(place);
         })?;
         Ok(Listening(chunks))
@@ -158,11 +165,34 @@ impl Drop for Place {
     }
 }
 
-/// Passes on what comes, until nobody listens or the listener does not keep up.
-fn listen(mut socket: MulticastReceiver, mut line: Line, mut wrap: Box<dyn Wrap>, listener: &Sender<Bytes>) {
+/// Whether an own stream is no longer what its listeners were told. One that is away may come back as it was.
+pub(crate) fn is_other(now: Option<&Stream>, before: &Session) -> bool {
+    let group = SocketAddr::new(before.address, before.port);
+    let elsewhere = |stream: &Stream| stream.on_air.as_ref().is_some_and(|on_air| on_air.group != group);
+    now.is_some_and(|stream| stream.format != before.format || elsewhere(stream))
+}
+
+/// The same of somebody else's: by what is announced now, the packets at that place are others. An announcement that was
+/// not heard for long says nothing.
+pub(crate) fn is_reshaped(announced: &[Arc<Session>], before: &Session) -> bool {
+    let place = |session: &Session| (session.address, session.port, session.source);
+    let shape = |session: &Session| (session.payload_type, session.format);
+    let mut there = announced.iter().filter(|session| place(session) == place(before)).peekable();
+    there.peek().is_some() && there.all(|session| shape(session) != shape(before))
+}
+
+/// Passes on what comes, until nobody listens, the listener does not keep up, or the packets are others.
+fn listen(
+    mut socket: MulticastReceiver,
+    mut line: Line,
+    mut wrap: Box<dyn Wrap>,
+    is_other: impl Fn() -> bool,
+    listener: &Sender<Bytes>,
+) {
     let (mut buffer, mut samples, mut bytes) = ([0; 2048], Vec::new(), wrap.head());
     let mut heard = clock::now();
-    loop {
+    // Before what came is passed on: taken for what they were, packets of another format are noise.
+    while !is_other() {
         if !bytes.is_empty() && listener.try_send(std::mem::take(&mut bytes).into()).is_err() {
             return;
         }

@@ -13,7 +13,7 @@ use unisono_host::interface::Interface;
 use super::catalogue::{Action, ActionError, Bogus, Catalogue, Origin, Playback, StreamFacts};
 use super::heard::Sessions;
 use crate::library::{Cover, Key, Library};
-use crate::listen::{Container, ListenError, Listeners, Listening};
+use crate::listen::{self, Container, ListenError, Listeners, Listening};
 use crate::live::relay::can_be_followed;
 use crate::live::{Applied, Live, ReloadError};
 use crate::paging::{Page, PageError, PageRequest};
@@ -190,7 +190,17 @@ impl Catalogue for Shelf {
     fn listen(&self, id: &str, container: Container) -> Result<Listening, ListenError> {
         let stream = self.streams().into_iter().find(|stream| stream.id == id);
         let session = stream.and_then(|stream| Session::parse(stream.sdp.as_bytes()).ok());
-        self.listeners.open(&session.ok_or_else(|| ListenError::NoStream(id.to_owned()))?, container)
+        let session = session.ok_or_else(|| ListenError::NoStream(id.to_owned()))?;
+        let (before, id, streams, heard) = (session.clone(), id.to_owned(), self.streams.clone(), self.heard.clone());
+        let own = streams.get(&id).is_some();
+        let is_other = move || {
+            if own {
+                listen::is_other(streams.get(&id).as_deref(), &before)
+            } else {
+                listen::is_reshaped(&heard.now(), &before)
+            }
+        };
+        self.listeners.open(&session, container, is_other)
     }
 
     fn bogus(&self) -> Bogus {

@@ -63,3 +63,30 @@ fn no_more_than_so_many_listen() {
     places.pop();
     assert!(Place::take(&taken).is_ok());
 }
+
+#[test]
+fn a_listener_ends_when_its_stream_is_another_and_not_when_it_is_away() {
+    let sdp = "v=0\no=- 7 1 IN IP4 10.0.0.2\ns=Den\nc=IN IP4 239.1.2.3/4\nt=0 0\nm=audio 5004 RTP/AVP 98\n\
+               a=rtpmap:98 L16/48000/2\n";
+    let session = |from: &str, to: &str| Session::parse(sdp.replace(from, to).as_bytes()).unwrap();
+    let before = session("", "");
+    let stream = |format: Format| Stream {
+        id: "den".to_owned(),
+        name: "Den".to_owned(),
+        format,
+        packet_frames: 240,
+        kind: "demo",
+        enabled: false,
+        on_air: None,
+    };
+    assert!(!is_other(None, &before) && !is_other(Some(&stream(before.format)), &before));
+    for other in ["44100:16:2", "48000:24:2", "48000:16:1"] {
+        assert!(is_other(Some(&stream(other.parse().unwrap())), &before), "{other}");
+    }
+    let announced = |from: &str, to: &str| vec![Arc::new(session(from, to))];
+    assert!(!is_reshaped(&[], &before) && !is_reshaped(&announced("Den", "Attic"), &before));
+    assert!(!is_reshaped(&announced("5004", "5006"), &before));
+    assert!(is_reshaped(&announced("L16", "L24"), &before));
+    // As long as it is announced as it was, too, it is.
+    assert!(!is_reshaped(&[announced("L16", "L24"), announced("", "")].concat(), &before));
+}
