@@ -257,6 +257,11 @@ impl Inner {
                 applied.failed.push(error.to_string());
             }
         }
+        // A mix, a stream that is off and one that is gone have no source that would say so.
+        let plays =
+            |entry: &&Entry| entry.config.enabled && matches!(entry.config.source, SourceConfig::Library { .. });
+        let playing: Vec<_> = self.entries.iter().filter(plays).map(|entry| entry.config.id.as_str()).collect();
+        self.network.library.leave_all_but(&playing);
         if config.playout_delay_ms != self.config.playout_delay_ms {
             applied.failed.extend(self.glide(config.playout_delay_ms).err());
         }

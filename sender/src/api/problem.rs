@@ -101,8 +101,10 @@ impl From<ActionError> for Problem {
 impl From<LibraryError> for Problem {
     fn from(error: LibraryError) -> Self {
         let (status, kind) = match &error {
-            LibraryError::Missing { .. } | LibraryError::NoEntry(_) => (StatusCode::NOT_FOUND, "missing"),
-            LibraryError::NoQueue(_) | LibraryError::NoIndex => (StatusCode::CONFLICT, "cannot"),
+            LibraryError::Missing { .. } | LibraryError::NoEntry(_) | LibraryError::NoQueue(_) => {
+                (StatusCode::NOT_FOUND, "missing")
+            }
+            LibraryError::NoIndex => (StatusCode::CONFLICT, "cannot"),
             LibraryError::Full => (StatusCode::CONFLICT, "full"),
             LibraryError::Index(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
         };

@@ -132,6 +132,12 @@ impl Library {
         self.0.desks.lock().unwrap_or_else(PoisonError::into_inner).remove(stream);
     }
 
+    /// Only these streams play a library now: the queues of all others wait on the disk too.
+    pub(crate) fn leave_all_but(&self, streams: &[&str]) {
+        let mut desks = self.0.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        desks.retain(|stream, _| streams.contains(&stream.as_str()));
+    }
+
     /// How a stream plays its queue, if it has one.
     pub fn queue_state(&self, stream: &str) -> Result<QueueState, LibraryError> {
         let desk = self.desk_of(stream)?;

@@ -37,4 +37,8 @@ fn a_stream_that_plays_something_else_has_no_queue_until_it_plays_a_library_agai
     assert!(matches!(library.queue_state("x"), Err(LibraryError::NoQueue(_))));
     let _desk = library.desk("x", MANNER, 2);
     assert_eq!(library.queue_state("x").unwrap().manner.crossfade_s, 2.0);
+    library.leave_all_but(&["x", "y"]);
+    assert!(library.queue_state("x").is_ok());
+    library.leave_all_but(&["y"]);
+    assert!(matches!(library.queue_state("x"), Err(LibraryError::NoQueue(_))));
 }
