@@ -42,9 +42,6 @@ use unisono_audio::mixdown::{Mixdown, Rules};
 /// DSCP of audio and its reports: AF41, which Wi-Fi carries as video.
 pub(crate) const DSCP: u8 = 34;
 
-/// How long a source that is replaced may take to end before its successor begins.
-const FAREWELL: Duration = Duration::from_secs(3);
-
 /// What a change of the configuration did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Applied {
@@ -468,8 +465,9 @@ fn same_on_the_network(config: &StreamConfig, groups: &Groups, entry: &Entry) ->
     same && config.profile == before.profile && config.fec == before.fec && *groups == entry.groups
 }
 
+/// Its successor may open the same pipe or card, so it begins after this.
 fn wait_for_end(source: &SourceStatus) {
-    let until = clock::now() + FAREWELL.as_nanos() as i64;
+    let until = clock::now() + source::LONGEST_END.as_nanos() as i64;
     while !source.has_ended() && clock::now() < until {
         thread::sleep(Duration::from_millis(2));
     }

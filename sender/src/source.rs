@@ -42,6 +42,9 @@ use unisono_audio::convert::Converter;
 use unisono_audio::decode::contained;
 use unisono_audio::generate::{Demo, Tone};
 
+/// The longest that a source takes to end once it is told to: a program has to be ended, and others look more often.
+pub(crate) const LONGEST_END: Duration = command::LONGEST_END.saturating_add(Duration::from_secs(1));
+
 /// Why a source cannot be started; what would be right is said too.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {

@@ -25,8 +25,10 @@ use super::status::State;
 
 /// Between looks at a full queue.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How long a program may take to end when it is asked to.
+/// How long a program may take to end when it is asked to, and then when it is killed.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// After so long a program has ended, or never will.
+pub(super) const LONGEST_END: Duration = FAREWELL.saturating_mul(2);
 /// The longest line that the log takes from a program, in bytes, and how many a second.
 const LONGEST_LINE: usize = 400;
 const MOST_LINES: u32 = 20;
@@ -146,6 +148,8 @@ struct Running {
     child: Child,
     /// The last line it has said.
     said: Arc<Mutex<String>>,
+    /// It was ended, or can't be: it is not tried twice.
+    stopped: bool,
 }
 
 impl Running {
@@ -168,7 +172,7 @@ impl Running {
             // Without the thread it is not heard, and plays.
             let _ = log.spawn(move || span.in_scope(|| log_lines(stderr, &program, &said)));
         }
-        Ok(Self { child, said })
+        Ok(Self { child, said, stopped: false })
     }
 
     /// Ends it; how it went, and the last that it said.
@@ -179,6 +183,7 @@ impl Running {
     }
 
     fn stop(&mut self) -> Option<ExitStatus> {
+        self.stopped = true;
         for (signal, patience) in [(libc::SIGTERM, FAREWELL), (libc::SIGKILL, FAREWELL)] {
             let until = clock::now() + patience.as_nanos() as i64;
             let mut asked = false;
@@ -208,7 +213,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop();
+        if !self.stopped {
+            self.stop();
+        }
     }
 }
 
