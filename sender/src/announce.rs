@@ -255,7 +255,7 @@ fn conflict(session: &Session, id: &str, group: SocketAddr, sdp: &str) -> Option
     if session.origin.key() == ours.key() {
         return None;
     }
-    let (name, host) = (&session.name, &session.origin.address);
+    let (name, host) = (brief(&session.name), brief(&session.origin.address));
     if session.stream_id.as_deref() == Some(id) {
         return Some(format!(
             "another sender at {host} has a stream with the id \"{id}\" too; give one of them another id"
@@ -264,6 +264,11 @@ fn conflict(session: &Session, id: &str, group: SocketAddr, sdp: &str) -> Option
     (session.address == group.ip()).then(|| {
         format!("another sender at {host} sends \"{name}\" to our group {}; give one of them another group", group.ip())
     })
+}
+
+/// What a stranger says, as far as it belongs into the log.
+fn brief(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 #[cfg(test)]

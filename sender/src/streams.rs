@@ -1,8 +1,10 @@
 //! The streams of this sender, as everybody beside the audio path sees them: what they are, what they do, how they are.
 
+mod conflicts;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use unisono_common::format::Format;
 use unisono_common::time::LocalTime;
@@ -10,6 +12,7 @@ use unisono_common::time::LocalTime;
 use crate::aes67::Timing;
 use crate::repair::RepairCounters;
 use crate::source::{Control, SourceStatus};
+use conflicts::Conflicts;
 
 /// All streams, in the order of the configuration; clones are the same ones.
 ///
@@ -61,7 +64,7 @@ pub struct OnAir {
     pub quiet: Quiet,
     /// What was sent again.
     pub repair: Arc<RepairCounters>,
-    conflict: Mutex<Option<Conflict>>,
+    conflicts: Mutex<Conflicts>,
 }
 
 /// What a mix is made of.
@@ -149,16 +152,6 @@ pub struct Counters {
 /// A packet that leaves so much after it was due counts as late: by then jitter eats into the playout delay.
 pub const LATE_NS: i64 = 2_000_000;
 
-/// Another sender on the same id or in the same group.
-#[derive(Clone, Debug)]
-struct Conflict {
-    text: String,
-    seen: LocalTime,
-}
-
-/// A conflict that was not seen again for so long is over: two announcements in the slow rhythm, and a little.
-const CONFLICT_OVER_NS: i64 = 70_000_000_000;
-
 impl Streams {
     /// These streams.
     pub fn new(streams: Vec<Stream>) -> Self {
@@ -192,8 +185,8 @@ impl OnAir {
         let Address { group, ssrc, sdp } = address;
         let sdp = Mutex::new(sdp.into());
         let (counters, repair) = (Counters::default(), Arc::default());
-        let (on, conflict) = (AtomicBool::new(true), Mutex::default());
-        OnAir { group, ssrc, sdp, source, control, mix: None, timing: None, counters, on, quiet, repair, conflict }
+        let (on, conflicts) = (AtomicBool::new(true), Mutex::default());
+        OnAir { group, ssrc, sdp, source, control, mix: None, timing: None, counters, on, quiet, repair, conflicts }
     }
 
     /// Its description, as it is announced; empty while its clock is not known.
@@ -223,17 +216,16 @@ impl OnAir {
 
     /// Notes that another sender disturbs this stream; true when that is news.
     pub fn note_conflict(&self, text: String, now: LocalTime) -> bool {
-        let mut conflict = self.conflict.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = conflict.as_ref().is_none_or(|known| known.text != text);
-        *conflict = Some(Conflict { text, seen: now });
-        news
+        self.conflicts().note(text, now)
     }
 
     /// How another sender disturbs this stream, if one does.
     pub fn conflict(&self, now: LocalTime) -> Option<String> {
-        let mut conflict = self.conflict.lock().unwrap_or_else(PoisonError::into_inner);
-        conflict.take_if(|conflict| now - conflict.seen > CONFLICT_OVER_NS);
-        conflict.as_ref().map(|conflict| conflict.text.clone())
+        self.conflicts().first(now)
+    }
+
+    fn conflicts(&self) -> MutexGuard<'_, Conflicts> {
+        self.conflicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

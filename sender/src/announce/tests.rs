@@ -44,3 +44,10 @@ fn the_same_id_or_group_elsewhere_is_a_conflict() {
     let squatter = OURS.replace("o=- 7", "o=root 9").replace("a=x-unisono-id:music\n", "");
     assert!(conflict_with(&squatter).unwrap().contains("to our group 239.77.1.1"));
 }
+
+#[test]
+fn a_stranger_s_name_is_cut_for_the_log() {
+    let giant = OURS.replace("o=- 7", "o=- 8").replace("a=x-unisono-id:music\n", "").replace("Music", &"x".repeat(900));
+    let told = conflict_with(&giant).unwrap();
+    assert!(told.contains(&"x".repeat(64)) && !told.contains(&"x".repeat(65)), "{told}");
+}
