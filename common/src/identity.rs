@@ -25,6 +25,15 @@ pub struct StreamIdentity {
 #[error("no stream identity: {0}")]
 pub struct IdentityError(String);
 
+/// What [`is_stream_id`] asks for, for people.
+pub const STREAM_ID: &str = "1 to 32 of a-z, 0-9, - and _";
+
+/// Whether a stream can be called so for machines: it names files, and stands in addresses and descriptions.
+pub fn is_stream_id(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    (1..=32).contains(&text.len()) && text.chars().all(allowed)
+}
+
 impl StreamIdentity {
     /// A fresh one out of random bytes.
     pub fn new(random: [u8; 8]) -> Self {

@@ -6,6 +6,12 @@
 
 use crate::time::MediaTime;
 
+/// The least that a stream can have, in milliseconds.
+pub const LEAST_MS: u32 = 20;
+
+/// The most that a stream can have, in milliseconds. Rooms buffer for twice as much.
+pub const MOST_MS: u32 = 5_000;
+
 /// Nanoseconds in which the delay changes by one: 100 ms take 500 s.
 pub const GLIDE: i64 = 5_000;
 

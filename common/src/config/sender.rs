@@ -9,6 +9,8 @@ use super::{ConfigError, DEFAULT_CLOCK_PORT, DEFAULT_HTTP_PORT, source};
 use crate::clock::ptp::LAST_DOMAIN;
 use crate::fec::Matrix;
 use crate::format::{Depth, Format};
+use crate::identity::{STREAM_ID, is_stream_id};
+use crate::playout_delay::{LEAST_MS, MOST_MS};
 
 /// Default RTP port (RFC 3551 section 8).
 pub const DEFAULT_RTP_PORT: u16 = 5004;
@@ -179,7 +181,7 @@ fn read_sender(top: &mut Section<'_>) -> Option<SenderConfig> {
     let interface = top.get("interface", label(15));
     let address = top.get("address", host_address);
     let identity = top.get("identity", label(64));
-    let playout_delay_ms = top.get("playout_delay_ms", integer(20..=5_000));
+    let playout_delay_ms = top.get("playout_delay_ms", integer(LEAST_MS.into()..=MOST_MS.into()));
     let state_dir = top.get("state_dir", path);
     let clock_port = top.get("clock_port", integer(0..=65_535));
     let repair_port = top.get("repair_port", integer(0..=65_535));
@@ -383,10 +385,9 @@ fn listen_address(value: &section::Value<'_>) -> Result<SocketAddr, String> {
 
 fn stream_id(value: &section::Value<'_>) -> Result<String, String> {
     let typed = text(value)?;
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    match (1..=32).contains(&typed.len()) && typed.chars().all(allowed) {
+    match is_stream_id(&typed) {
         true => Ok(typed),
-        false => Err(format!("\"{typed}\" is no stream id; use 1 to 32 of a-z, 0-9, - and _")),
+        false => Err(format!("\"{typed}\" is no stream id; use {STREAM_ID}")),
     }
 }
 

@@ -18,6 +18,12 @@ fn a_taken_group_is_passed_over() {
 }
 
 #[test]
+fn a_stream_s_id_is_short_and_plain() {
+    assert!(["a", "living-room_2", "-", &"x".repeat(32)].into_iter().all(is_stream_id));
+    assert!(!["", "Music", "a b", "../x", "größe", "a\n", &"x".repeat(33)].into_iter().any(is_stream_id));
+}
+
+#[test]
 fn a_file_of_an_older_version_is_read() {
     let identity = StreamIdentity::decode("ssrc = 5\nsession_id = 7\nfuture = true\n").unwrap();
     assert_eq!(identity, StreamIdentity { ssrc: 5, session_id: 7, announced: String::new() });

@@ -9,6 +9,8 @@ use super::{DelayChange, Fec, MAX_LEN, Origin, PtpClock, ReferenceClock, Repair,
 use crate::clock::ptp;
 use crate::fec::Matrix;
 use crate::format::{Depth, Format};
+use crate::identity::{STREAM_ID, is_stream_id};
+use crate::playout_delay::{LEAST_MS, MOST_MS};
 use crate::time::MediaTime;
 
 /// Why a description is none of a stream that we could play.
@@ -35,6 +37,12 @@ pub enum SdpError {
     /// An encoding, rate or channel count that we do not play.
     #[error("SDP: {0} is not played; L16 and L24 of 1 to 8 channels are")]
     Encoding(String),
+    /// Our own id of a stream, which is none.
+    #[error("SDP: \"{0}\" is no stream id; use {STREAM_ID}")]
+    StreamId(String),
+    /// Our own playout delay, or what it was before, which none of our streams can have.
+    #[error("SDP: {0} is no playout delay; use {LEAST_MS} to {MOST_MS} ms")]
+    Delay(String),
 }
 
 impl Session {
@@ -54,6 +62,11 @@ impl Session {
         let (payload_type, format) = encoding(media, &attributes)?;
         let connection = media.connections.last().or(sdp.connection.as_ref()).ok_or(SdpError::NoAddress)?;
         let connection = connection.try_address().map_err(|_| SdpError::NoAddress)?;
+        let stream_id = attributes.first("x-unisono-id").map(stream_id).transpose()?;
+        let playout_delay_ms = attributes.first("x-unisono-delay").map(delay_ms).transpose()?;
+        let change =
+            attributes.first("x-unisono-delay-change").and_then(|value| of_version(value, DelayChange::VERSION));
+        let delay_change = change.map(delay_change).transpose()?.flatten();
         Ok(Session {
             origin: origin(bytes).ok_or(SdpError::NoOrigin)?,
             name: sdp.session_name.trim().to_owned(),
@@ -66,9 +79,9 @@ impl Session {
             reference_clock: reference_clock(&attributes),
             direct_offset: attributes.first("mediaclk").and_then(direct_offset),
             source: attributes.first("source-filter").and_then(source_filter),
-            stream_id: attributes.first("x-unisono-id").map(str::to_owned),
-            playout_delay_ms: attributes.first("x-unisono-delay").and_then(|value| value.parse().ok()),
-            delay_change: attributes.first("x-unisono-delay-change").and_then(delay_change),
+            stream_id,
+            playout_delay_ms,
+            delay_change,
             repair: attributes.first("x-unisono-repair").and_then(repair),
             fec: attributes.first("x-unisono-fec").and_then(fec),
         })
@@ -216,10 +229,26 @@ fn source_filter(value: &str) -> Option<IpAddr> {
     source.parse().ok()
 }
 
-fn delay_change(value: &str) -> Option<DelayChange> {
-    let pairs = of_version(value, DelayChange::VERSION)?;
-    let begins = MediaTime::from_ns(value_of(pairs, "begins")?.parse().ok()?);
-    Some(DelayChange { from_ms: value_of(pairs, "from")?.parse().ok()?, begins })
+/// What stands in our own attributes is held to what our configuration can say: files and buffers are made after it.
+fn stream_id(value: &str) -> Result<String, SdpError> {
+    if is_stream_id(value) { Ok(value.to_owned()) } else { Err(SdpError::StreamId(brief(value))) }
+}
+
+fn delay_ms(value: &str) -> Result<u32, SdpError> {
+    let delay_ms = value.parse().ok().filter(|delay_ms| (LEAST_MS..=MOST_MS).contains(delay_ms));
+    delay_ms.ok_or_else(|| SdpError::Delay(brief(value)))
+}
+
+/// Nothing when it does not say when, or from what.
+fn delay_change(pairs: &str) -> Result<Option<DelayChange>, SdpError> {
+    let begins = value_of(pairs, "begins").and_then(|begins| begins.parse().ok());
+    let (Some(begins), Some(from)) = (begins, value_of(pairs, "from")) else { return Ok(None) };
+    Ok(Some(DelayChange { from_ms: delay_ms(from)?, begins: MediaTime::from_ns(begins) }))
+}
+
+/// As much of what a stranger says as an error needs.
+fn brief(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
 /// Of version 1, with all that it takes to ask; else nothing is asked for.

@@ -204,6 +204,25 @@ fn says_why_not() {
 }
 
 #[test]
+fn what_our_own_attributes_say_is_held_to_what_a_sender_can_be_told() {
+    let with = |from: &str, to: &str| Session::parse(GOLDEN.replace(from, to).as_bytes());
+    let long = "x".repeat(33);
+    for id in ["Living Room", "../living-room", "größe", &long] {
+        let error = with("id:living-room", &format!("id:{id}")).unwrap_err();
+        assert!(error.to_string().contains("is no stream id; use 1 to 32 of a-z"), "{id}: {error}");
+    }
+    for delay in ["19", "5001", "4294967295", "-1", "soon"] {
+        let error = with("delay:250", &format!("delay:{delay}")).unwrap_err();
+        assert_eq!(error.to_string(), format!("SDP: {delay} is no playout delay; use 20 to 5000 ms"));
+        let changing = format!("delay:250\na=x-unisono-delay-change:1 from={delay} begins=0");
+        assert_eq!(with("delay:250", &changing), Err(SdpError::Delay(delay.to_owned())));
+    }
+    for delay in [20, 5_000] {
+        assert_eq!(with("delay:250", &format!("delay:{delay}")).unwrap().playout_delay_ms, Some(delay));
+    }
+}
+
+#[test]
 fn an_origin_may_stand_alone() {
     assert_eq!(origin(b"o=- 7 3 IN IP4 10.0.0.1\r\n").unwrap().version, 3);
     assert_eq!(origin(b"o=- 7 three IN IP4 10.0.0.1\n"), None);

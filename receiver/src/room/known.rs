@@ -114,10 +114,11 @@ mod tests {
 
     /// A stream of a sender of its own.
     fn stream(name: &str, sender: u8, version: u64) -> Arc<sdp::Session> {
+        let id = name.to_lowercase();
         let text = format!(
             "v=0\no=- 7 {version} IN IP4 10.77.0.{sender}\ns={name}\nc=IN IP4 239.77.0.1/16\nt=0 0\n\
              m=audio 5004 RTP/AVP 127\na=rtpmap:127 L16/48000/2\na=ts-refclk:ntp=10.77.0.{sender}:7680\n\
-             a=mediaclk:direct=0\na=x-unisono-id:id-of-{name}\n"
+             a=mediaclk:direct=0\na=x-unisono-id:id-of-{id}\n"
         );
         Arc::new(sdp::Session::parse(text.as_bytes()).unwrap())
     }
@@ -151,7 +152,7 @@ mod tests {
     #[test]
     fn what_is_remembered_holds_until_it_is_announced_or_gone() {
         let before = stream("Music", 1, 1);
-        let wanted = [Wanted::Anything, Wanted::Stream("Music".into()), Wanted::Stream("id-of-Music".into())];
+        let wanted = [Wanted::Anything, Wanted::Stream("Music".into()), Wanted::Stream("id-of-music".into())];
         let mut known = Known::new(Some(Arc::clone(&before)), at(0));
         known.announce(vec![stream("Music", 2, 1)]);
         known.announce(Vec::new());

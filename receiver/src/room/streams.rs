@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicI64;
 
 use unisono_common::config::receiver::Delivery;
 use unisono_common::control::Announced;
-use unisono_common::playout_delay::PlayoutDelay;
+use unisono_common::playout_delay::{MOST_MS, PlayoutDelay};
 use unisono_common::sdp::{self, ReferenceClock};
 use unisono_common::time::direct_offset_ntp;
 
@@ -17,9 +17,8 @@ use crate::timeclient::ClockReader;
 /// Playout delay of streams that name none: those of strangers.
 pub(super) const DEFAULT_DELAY_MS: u32 = 250;
 
-/// The longest that is played; a sender of ours can't be told a longer one. What a stream is buffered in is made for twice
-/// its delay, and anybody can announce anything.
-const LONGEST_DELAY_MS: i64 = 5_000;
+/// The longest that is played, as descriptions are read too. What a stream is buffered in is made for twice its delay.
+const LONGEST_DELAY_MS: i64 = MOST_MS as i64;
 
 /// Packets may wait for the audio thread, which takes all of them every 20 ms, for so long, and so many of them however short
 /// they are. The queue goes round: all of it is in memory.
@@ -117,6 +116,8 @@ pub(super) fn described(announced: &Announced) -> Option<(String, Arc<sdp::Sessi
 
 #[cfg(test)]
 mod tests {
+    use unisono_common::time::MediaTime;
+
     use super::*;
 
     const SDP: &str = "v=0\no=- 7 1 IN IP4 10.77.0.1\ns=Music\nc=IN IP4 239.77.0.1/16\nt=0 0\nm=audio 5004 RTP/AVP 127\n\
@@ -128,13 +129,15 @@ mod tests {
 
     #[test]
     fn a_delay_that_nobody_means_is_refused_before_anything_is_made_for_it() {
-        let longest_ns = |attributes| playout_delay(&delayed(attributes)).map(|delay| delay.longest_ns());
-        assert_eq!(longest_ns("a=x-unisono-delay:5000").unwrap(), 5_000_000_000);
-        assert_eq!(longest_ns("a=tool:a stranger's").unwrap(), 250_000_000);
-        let error = longest_ns("a=x-unisono-delay:4294967295").unwrap_err().to_string();
+        let longest_ns = |session: &sdp::Session| playout_delay(session).map(|delay| delay.longest_ns());
+        assert_eq!(longest_ns(&delayed("a=x-unisono-delay:5000")).unwrap(), 5_000_000_000);
+        assert_eq!(longest_ns(&delayed("a=tool:a stranger's")).unwrap(), 250_000_000);
+        let giant = sdp::Session { playout_delay_ms: Some(u32::MAX), ..delayed("a=x-unisono-delay:250") };
+        let error = longest_ns(&giant).unwrap_err().to_string();
         assert!(error.contains("4294967295 ms") && error.contains("5000 ms"), "{error}");
-        let changing = "a=x-unisono-delay:250\na=x-unisono-delay-change:1 from=4000000000 begins=0";
-        assert!(longest_ns(changing).is_err(), "nor is one that it is to come from");
+        let change = sdp::DelayChange { from_ms: 4_000_000_000, begins: MediaTime::from_ns(0) };
+        let changing = sdp::Session { delay_change: Some(change), ..delayed("a=x-unisono-delay:250") };
+        assert!(longest_ns(&changing).is_err(), "nor is one that it is to come from");
     }
 
     #[test]
