@@ -205,6 +205,13 @@ impl Session {
         self.reference_clock.as_ref().filter(|clock| begins && !matches!(clock, ReferenceClock::Other(_)))
     }
 
+    /// Whether `other` describes the same packets, whatever else it says of them.
+    pub fn is_same_sound(&self, other: &Session) -> bool {
+        let shape =
+            |session: &Session| (session.address, session.port, session.source, session.payload_type, session.format);
+        shape(self) == shape(other)
+    }
+
     /// Whether `other` is the same session, but perhaps for its playout delay.
     pub fn is_but_for_delay(&self, other: &Session) -> bool {
         let &Session { playout_delay_ms, delay_change, .. } = self;

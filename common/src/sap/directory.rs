@@ -67,9 +67,10 @@ struct Entry {
 }
 
 impl Directory {
-    /// Names the stream ids that must keep their place when it gets crowded: those known from elsewhere to be ours.
-    pub fn prefer(&mut self, stream_ids: impl IntoIterator<Item = String>) {
-        self.preferred = stream_ids.into_iter().collect();
+    /// Names the streams, by id or name, that must keep their place when it gets crowded: those known from elsewhere to be
+    /// wanted.
+    pub fn prefer(&mut self, streams: impl IntoIterator<Item = String>) {
+        self.preferred = streams.into_iter().collect();
     }
 
     /// Takes in a packet that has arrived at `now`; returns what it changed, in this order.
@@ -103,11 +104,23 @@ impl Directory {
     }
 
     /// At most so many of the sessions, for people to read: those announced again before those announced only once, the one
-    /// added first first.
+    /// added first first. What several announce by one name is there once, in the best place of any of them: as the one
+    /// that can be played best tells of it, and of equals the one added last, as [`find`](Self::find) has it.
     pub fn steadiest(&self, most: usize) -> Vec<Arc<Session>> {
         let mut entries: Vec<_> = self.entries.values().collect();
         entries.sort_by_key(|entry| (entry.period_ns.is_none(), entry.arrival));
-        entries.into_iter().take(most).map(|entry| entry.session.clone()).collect()
+        let mut shown: Vec<&Entry> = Vec::new();
+        for entry in entries {
+            let is_same = |other: &&Entry| {
+                entry.session.name == other.session.name && entry.session.is_same_sound(&other.session)
+            };
+            match shown.iter().position(is_same) {
+                Some(place) if entry.worth() > shown[place].worth() => shown[place] = entry,
+                None if shown.len() < most => shown.push(entry),
+                _ => {}
+            }
+        }
+        shown.into_iter().map(|entry| entry.session.clone()).collect()
     }
 
     /// The session of a Unisono stream; when two claim its id, the one added last, as after an unclean restart.
@@ -165,11 +178,17 @@ impl Directory {
     }
 
     fn is_preferred(&self, session: &Session) -> bool {
-        session.stream_id.as_ref().is_some_and(|id| self.preferred.contains(id))
+        let is_wanted = |name: &String| self.preferred.contains(name);
+        session.stream_id.as_ref().is_some_and(is_wanted) || is_wanted(&session.name)
     }
 }
 
 impl Entry {
+    /// Ours before what others make of it, and what names a clock before what does not.
+    fn worth(&self) -> (bool, bool, u64) {
+        (self.session.stream_id.is_some(), self.session.media_clock().is_some(), self.arrival)
+    }
+
     /// Ten missed announcements (RFC 2974 section 4), within reason.
     fn deadline(&self) -> LocalTime {
         let patience_ns = match self.period_ns {

@@ -114,13 +114,39 @@ fn what_is_no_longer_announced_is_forgotten() {
 #[test]
 fn what_is_announced_again_is_shown_before_what_was_announced_once() {
     let mut directory = Directory::default();
+    let elsewhere =
+        |id: u64| announcement(&described(id, 1, "x").replace("audio 5004", &format!("audio {}", 6_000 + id)));
     for id in 0..100 {
-        directory.receive(&announcement(&described(id, 1, "x")), at(0)).unwrap();
+        directory.receive(&elsewhere(id), at(0)).unwrap();
     }
-    directory.receive(&announcement(&described(77, 1, "x")), at(5)).unwrap();
+    directory.receive(&elsewhere(77), at(5)).unwrap();
     let shown = directory.steadiest(3);
     let ids: Vec<&str> = shown.iter().map(|session| session.origin.session_id.as_str()).collect();
     assert_eq!(ids, ["77", "0", "1"]);
+}
+
+#[test]
+fn what_several_announce_is_shown_once_and_always_as_the_same_tells_of_it() {
+    let of = |origin: &str| SDP.replace("IP4 10.77.0.1", origin);
+    let ours = described(1, 1, "music").replace("IP4 10.77.0.1", "IP4 10.77.0.3");
+    let told = [of("IP4 10.77.0.1"), ours, of("IP6 fd00::1"), of("IP4 10.77.0.2")];
+    for first in 0..told.len() {
+        let mut directory = Directory::default();
+        for sdp in told[first..].iter().chain(&told[..first]) {
+            directory.receive(&announcement(sdp), at(0)).unwrap();
+        }
+        let shown = directory.steadiest(32);
+        let ids: Vec<_> = shown.iter().map(|session| session.stream_id.as_deref()).collect();
+        assert_eq!((ids, directory.sessions().len()), (vec![Some("music")], 4));
+    }
+    let mut directory = Directory::default();
+    for sdp in [of("IP4 10.77.0.1"), of("IP6 fd00::1"), of("IP4 10.77.0.9").replace("s=x", "s=y")] {
+        directory.receive(&announcement(&sdp), at(0)).unwrap();
+    }
+    directory.receive(&announcement(&of("IP4 10.77.0.1")), at(5)).unwrap();
+    let shown = directory.steadiest(32);
+    let ways: Vec<_> = shown.iter().map(|session| (session.name.as_str(), session.origin.address.as_str())).collect();
+    assert_eq!(ways, [("x", "fd00::1"), ("y", "10.77.0.9")], "of equals the one added last");
 }
 
 #[test]

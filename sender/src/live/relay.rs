@@ -42,7 +42,7 @@ impl Live {
 impl Inner {
     fn end_relays(&mut self, wanted: &[(String, Arc<Session>)]) -> bool {
         let stays = |entry: &Entry| match known(&entry.config.source) {
-            Some(session) => wanted.iter().any(|(id, now)| *id == entry.config.id && is_same_sound(now, session)),
+            Some(session) => wanted.iter().any(|(id, now)| *id == entry.config.id && now.is_same_sound(session)),
             None => true,
         };
         let (entries, over): (Vec<_>, Vec<_>) = std::mem::take(&mut self.entries).into_iter().partition(stays);
@@ -68,13 +68,6 @@ impl Inner {
         // It is tried again in a second: not worth a line each time.
         begun.inspect_err(|error| tracing::debug!(id, "not relayed: {error}")).is_ok()
     }
-}
-
-/// Whether what is received is the same, whatever else its sender says of it by now.
-fn is_same_sound(one: &Session, other: &Session) -> bool {
-    let shape =
-        |session: &Session| (session.address, session.port, session.source, session.payload_type, session.format);
-    shape(one) == shape(other)
 }
 
 /// What is relayed, of a stream that is a relay.

@@ -226,7 +226,9 @@ impl Announced {
         let groups = [sap::GROUP_LOCAL, sap::GROUP_GLOBAL, sap::GROUP_PULSE];
         let join = |group: Ipv4Addr| MulticastReceiver::join(SocketAddr::new(group.into(), sap::PORT), interface);
         let ears = groups.into_iter().map(join).collect::<Result<_, _>>()?;
-        Ok(Announced { wanted: wanted.to_owned(), ears, directory: Directory::default() })
+        let mut directory = Directory::default();
+        directory.prefer([wanted.to_owned()]);
+        Ok(Announced { wanted: wanted.to_owned(), ears, directory })
     }
 
     /// What is announced now; does not wait.
