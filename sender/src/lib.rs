@@ -42,6 +42,7 @@ pub mod hub;
 pub mod library;
 pub mod listen;
 pub mod live;
+mod mailbox;
 pub mod pace;
 pub mod packetize;
 pub mod paging;

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, params};
@@ -18,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::api::door::Secrets;
 use crate::house::House;
+use crate::mailbox::Mailbox;
 
 /// Rows as this version writes them; a newer file is not touched.
 const SCHEMA: i64 = 1;
@@ -57,15 +57,18 @@ pub enum StoreError {
 
 type Rows = BTreeMap<(&'static str, String), Arc<str>>;
 
+/// What is to be written: the last that there was to be kept.
+#[derive(Debug, Default)]
 struct Job {
     kept: Kept,
-    done: oneshot::Sender<()>,
+    /// Who wants to hear when it is on the disk.
+    done: Vec<oneshot::Sender<()>>,
 }
 
 /// The open store. Dropping it writes what is waiting.
 #[derive(Debug)]
 pub struct Store {
-    jobs: Option<Sender<Job>>,
+    jobs: Arc<Mailbox<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -83,31 +86,37 @@ impl Store {
             }
             other => other?,
         };
-        let (jobs, work) = mpsc::channel();
+        let jobs = Arc::<Mailbox<Job>>::default();
         let written = rows(&kept, &Kept::default(), &Rows::new());
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn({
-                let kept = kept.clone();
-                move || Writer { connection, kept, written }.run(&work)
+                let (kept, work) = (kept.clone(), Arc::clone(&jobs));
+                move || {
+                    let mut writer = Writer { connection, kept, written };
+                    work.serve(|job| writer.take(job));
+                }
             })
             .map_err(StoreError::Thread)?;
-        Ok((Store { jobs: Some(jobs), thread: Some(thread) }, kept))
+        Ok((Store { jobs, thread: Some(thread) }, kept))
     }
 
     /// Keeps this from now on; the receiver hears when it is on the disk, or nothing if it can't be.
     pub fn keep(&self, kept: Kept) -> oneshot::Receiver<()> {
         let (done, written) = oneshot::channel();
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(Job { kept, done });
-        }
+        self.jobs.put(|job| {
+            job.kept = kept;
+            // However slow the disk is, only those who still wait are remembered.
+            job.done.retain(|done| !done.is_closed());
+            job.done.push(done);
+        });
         written
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        self.jobs.close();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -122,21 +131,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, work: &Receiver<Job>) {
-        while let Ok(first) = work.recv() {
-            let Job { mut kept, done } = first;
-            let mut waiting = vec![done];
-            for job in work.try_iter() {
-                kept = job.kept;
-                waiting.push(job.done);
-            }
-            match self.write(kept) {
-                Ok(()) => waiting.into_iter().for_each(|done| {
-                    // Nobody has to wait for it.
-                    let _ = done.send(());
-                }),
-                Err(error) => tracing::error!(%error, "the house can't be kept; it goes on from memory"),
-            }
+    fn take(&mut self, job: Job) {
+        match self.write(job.kept) {
+            Ok(()) => job.done.into_iter().for_each(|done| {
+                // Nobody has to wait for it.
+                let _ = done.send(());
+            }),
+            Err(error) => tracing::error!(%error, "the house can't be kept; it goes on from memory"),
         }
     }
 

@@ -259,10 +259,11 @@ impl Library {
 
     /// Takes what comes next; what that changes is kept.
     pub(super) fn take_next(&self, desk: &Desk) -> Option<Next> {
+        let is_kept = self.is_kept(desk);
         let mut state = desk.state();
         let next = state.station.take();
-        if let Some(Next::FromLibrary(key)) = next {
-            self.0.keeper.played(&desk.stream, key);
+        if let (Some(Next::FromLibrary(key)), true) = (&next, is_kept) {
+            self.0.keeper.played(&desk.stream, *key);
         }
         next
     }
@@ -270,14 +271,17 @@ impl Library {
     /// Begins a round through the library.
     pub(super) fn begin_round(&self, desk: &Desk) {
         desk.state().station.rounds().begin();
-        self.0.keeper.round(&desk.stream);
+        if self.is_kept(desk) {
+            self.0.keeper.round(&desk.stream);
+        }
     }
 
     /// This is being heard, so far in; kept when it is news, and now and then.
     pub(super) fn hears(&self, desk: &Desk, entry: u64, position: Duration) {
+        let is_kept = self.is_kept(desk);
         let mut state = desk.state();
         let now = clock::now();
-        if state.station.hears(entry, position) || now - state.noted > NOTE_NS {
+        if (state.station.hears(entry, position) || now - state.noted > NOTE_NS) && is_kept {
             state.noted = now;
             self.0.keeper.note(&desk.stream, state.station.kept());
         }
@@ -291,7 +295,16 @@ impl Library {
 
     /// Keeps everything as it is now.
     pub(super) fn note(&self, desk: &Desk) {
-        self.0.keeper.note(&desk.stream, desk.state().station.kept());
+        if self.is_kept(desk) {
+            self.0.keeper.note(&desk.stream, desk.state().station.kept());
+        }
+    }
+
+    /// Whether what becomes of a desk is still kept: a player that has not ended yet is to write nothing over what its
+    /// successor does. To be asked before its state is locked, as the desks are locked here.
+    fn is_kept(&self, desk: &Desk) -> bool {
+        let desks = self.0.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        desks.get(&desk.stream).is_none_or(|now| std::ptr::eq(Arc::as_ptr(now), desk))
     }
 }
 

@@ -4,11 +4,11 @@
 //! somebody asked for is on the disk before they are told so; how far a piece has played is written now and then, and
 //! not waited for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,24 +18,47 @@ use tokio::sync::oneshot;
 use super::index::is_damage;
 use super::names::Key;
 use super::station::{Entry, Kept, MannerChange};
+use crate::mailbox::Mailbox;
 
 /// A newer file is not touched.
 const SCHEMA: i64 = 1;
 
-/// What the writer is told of a stream.
-enum Job {
-    /// Keep this; said back when it is on the disk.
-    Keep { stream: String, kept: Kept, done: Option<oneshot::Sender<()>> },
-    /// This piece has played in the round.
-    Played { stream: String, key: Key },
-    /// The round is over.
-    Round { stream: String },
+/// What a stream is read again for is on the disk by then, unless that is slower.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is to be written of a stream: the last that was said of it.
+#[derive(Debug, Default)]
+struct Job {
+    kept: Option<Kept>,
+    /// Who wants to hear when it is on the disk.
+    done: Vec<oneshot::Sender<()>>,
+    /// The round was begun anew.
+    round: bool,
+    /// Pieces that have played in the round since.
+    played: HashSet<Key>,
 }
+
+impl Job {
+    fn keep(&mut self, kept: Kept, done: Option<oneshot::Sender<()>>) {
+        self.kept = Some(kept);
+        // However slow the disk is, only those who still wait are remembered.
+        self.done.retain(|done| !done.is_closed());
+        self.done.extend(done);
+    }
+
+    fn begin_round(&mut self) {
+        self.round = true;
+        self.played.clear();
+    }
+}
+
+/// Of each stream that has anything to be written.
+type Jobs = HashMap<String, Job>;
 
 /// Where queues are kept. Dropping it writes what is waiting.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Arc<Mailbox<Jobs>>>,
     thread: Option<JoinHandle<()>>,
     read: std::sync::Mutex<Option<Connection>>,
 }
@@ -56,11 +79,16 @@ impl Keeper {
             other => other?,
         };
         let read = prepare(path)?;
-        let (jobs, work) = mpsc::channel();
+        let jobs = Arc::<Mailbox<Jobs>>::default();
+        let work = Arc::clone(&jobs);
         let thread = std::thread::Builder::new().name("queues".to_owned()).spawn(move || {
-            Writer { connection, written: BTreeMap::new() }.run(&work);
+            let mut writer = Writer { connection, written: BTreeMap::new() };
+            work.serve(|jobs| writer.take(jobs));
         });
         let thread = thread.inspect_err(|error| tracing::error!(%error, "no thread: queues are not kept")).ok();
+        if thread.is_none() {
+            jobs.abandon();
+        }
         Ok(Keeper { jobs: Some(jobs), thread, read: Some(read).into() })
     }
 
@@ -71,6 +99,9 @@ impl Keeper {
 
     /// What is kept of a stream, and what has played of its round.
     pub(super) fn find(&self, stream: &str) -> Option<Found> {
+        if let Some(jobs) = &self.jobs {
+            jobs.settle(PATIENCE);
+        }
         let read = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let found = load(read.as_ref()?, stream);
         found.inspect_err(|error| tracing::error!(stream, %error, "the kept queue cannot be read")).ok().flatten()
@@ -80,7 +111,7 @@ impl Keeper {
     pub(super) fn keep(&self, stream: &str, kept: Kept) -> oneshot::Receiver<()> {
         let (done, written) = oneshot::channel();
         match &self.jobs {
-            Some(_) => self.tell(Job::Keep { stream: stream.to_owned(), kept, done: Some(done) }),
+            Some(_) => self.tell(stream, |job| job.keep(kept, Some(done))),
             // Nothing is to be kept, so nothing is missing.
             None => drop(done.send(())),
         }
@@ -89,29 +120,33 @@ impl Keeper {
 
     /// Keeps this too, some time.
     pub(super) fn note(&self, stream: &str, kept: Kept) {
-        self.tell(Job::Keep { stream: stream.to_owned(), kept, done: None });
+        self.tell(stream, |job| job.keep(kept, None));
     }
 
     /// A piece has played in the round.
     pub(super) fn played(&self, stream: &str, key: Key) {
-        self.tell(Job::Played { stream: stream.to_owned(), key });
+        self.tell(stream, |job| {
+            job.played.insert(key);
+        });
     }
 
     /// The round is over.
     pub(super) fn round(&self, stream: &str) {
-        self.tell(Job::Round { stream: stream.to_owned() });
+        self.tell(stream, Job::begin_round);
     }
 
-    fn tell(&self, job: Job) {
+    fn tell(&self, stream: &str, change: impl FnOnce(&mut Job)) {
         if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(job);
+            jobs.put(|jobs| change(jobs.entry(stream.to_owned()).or_default()));
         }
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        if let Some(jobs) = self.jobs.take() {
+            jobs.close();
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -125,52 +160,40 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, work: &Receiver<Job>) {
-        while let Ok(first) = work.recv() {
-            let mut jobs = vec![first];
-            jobs.extend(work.try_iter().take(1_000));
-            match self.write(&jobs) {
-                Ok(()) => {
-                    for job in jobs {
-                        if let Job::Keep { done: Some(done), .. } = job {
-                            // Nobody has to wait for it.
-                            let _ = done.send(());
-                        }
-                    }
+    fn take(&mut self, jobs: Jobs) {
+        match self.write(&jobs) {
+            Ok(()) => {
+                for done in jobs.into_values().flat_map(|job| job.done) {
+                    // Nobody has to wait for it.
+                    let _ = done.send(());
                 }
-                Err(error) => {
-                    self.written.clear();
-                    tracing::error!(%error, "queues can't be kept; they go on from memory");
-                }
+            }
+            Err(error) => {
+                self.written.clear();
+                tracing::error!(%error, "queues can't be kept; they go on from memory");
             }
         }
     }
 
-    fn write(&mut self, jobs: &[Job]) -> rusqlite::Result<()> {
+    fn write(&mut self, jobs: &Jobs) -> rusqlite::Result<()> {
         // Flushed only where somebody waits for it.
-        let asked = jobs.iter().any(|job| matches!(job, Job::Keep { done: Some(_), .. }));
+        let asked = jobs.values().any(|job| !job.done.is_empty());
         self.connection.pragma_update(None, "synchronous", if asked { "FULL" } else { "NORMAL" })?;
         let transaction = self.connection.transaction()?;
-        for (at, job) in jobs.iter().enumerate() {
-            match job {
-                Job::Keep { stream, kept, .. } => {
-                    let is_last = |later: &Job| matches!(later, Job::Keep { stream: other, .. } if other == stream);
-                    if jobs[at + 1..].iter().any(is_last) {
-                        continue;
-                    }
-                    station(&transaction, stream, kept)?;
-                    let before = self.written.get(stream).map(Vec::as_slice);
-                    entries(&transaction, stream, before, &kept.entries)?;
-                    self.written.insert(stream.clone(), kept.entries.clone());
-                }
-                Job::Played { stream, key } => {
-                    transaction
-                        .prepare_cached("INSERT OR IGNORE INTO played (stream, key) VALUES (?1, ?2)")?
-                        .execute(params![stream, key.to_sql()])?;
-                }
-                Job::Round { stream } => {
-                    transaction.prepare_cached("DELETE FROM played WHERE stream = ?1")?.execute([stream])?;
-                }
+        for (stream, job) in jobs {
+            if job.round {
+                transaction.prepare_cached("DELETE FROM played WHERE stream = ?1")?.execute([stream])?;
+            }
+            for key in &job.played {
+                transaction
+                    .prepare_cached("INSERT OR IGNORE INTO played (stream, key) VALUES (?1, ?2)")?
+                    .execute(params![stream, key.to_sql()])?;
+            }
+            if let Some(kept) = &job.kept {
+                station(&transaction, stream, kept)?;
+                let before = self.written.get(stream).map(Vec::as_slice);
+                entries(&transaction, stream, before, &kept.entries)?;
+                self.written.insert(stream.clone(), kept.entries.clone());
             }
         }
         transaction.commit()

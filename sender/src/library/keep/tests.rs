@@ -35,6 +35,32 @@ fn what_is_kept_is_found_again() {
 }
 
 #[test]
+fn however_much_is_said_of_a_stream_only_the_last_of_it_waits() {
+    let mut job = Job::default();
+    for id in 0..1_000 {
+        let (done, _) = oneshot::channel();
+        job.played.insert(Key::from_sql(id));
+        job.keep(kept(&[id as u64]), Some(done));
+    }
+    let (done, written) = oneshot::channel();
+    job.keep(kept(&[7]), Some(done));
+    assert_eq!((job.kept.clone(), job.done.len()), (Some(kept(&[7])), 1), "nobody else waits any more");
+    job.begin_round();
+    assert!(job.round && job.played.is_empty());
+    drop(written);
+}
+
+#[test]
+fn a_stream_that_comes_back_finds_what_it_left_however_busy_the_disk_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Keeper::open(&dir.path().join("queue.db")).unwrap();
+    for id in 1..50 {
+        keeper.note("radio", kept(&[id]));
+        assert_eq!(keeper.find("radio").unwrap().0, kept(&[id]));
+    }
+}
+
+#[test]
 fn a_file_that_is_no_database_is_put_aside() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("queue.db");
