@@ -3,7 +3,7 @@
 //! A room dials in and says [`Hello`]; the hub answers [`Welcome`] with every stream it knows, so that a room with
 //! nothing on disk can play at once, and then sends [`Orders`] whenever they change. The room reports [`Health`] every
 //! second, or as often as [`Reports`] says. Orders are the whole of what the room should do, never a difference: the last ones received are always
-//! right, and a room that hears nothing goes on with them. Between messages the hub sends an unsolicited Pong every two
+//! right, and a room that hears nothing goes on with them. Between messages the hub sends an unsolicited Pong every three
 //! seconds (RFC 6455, section 5.5.3), by which a room knows that it is there.
 //!
 //! Old and new versions mix during an upgrade: unknown fields are ignored, missing ones take their default, and a
@@ -143,7 +143,7 @@ impl Reports {
     /// Shortest and longest, in milliseconds.
     const RANGE: std::ops::RangeInclusive<u32> = 1_000..=10_000;
     /// So many reports a second are no burden to a hub.
-    const MOST_PER_S: usize = 100;
+    const MOST_PER_S: usize = 80;
 
     /// What a house of so many rooms needs, in whole seconds.
     pub fn of_a_house(rooms: usize) -> Self {

@@ -19,7 +19,7 @@ use super::{Event, Runner, kept};
 pub(super) const DIAL_PATIENCE: Duration = Duration::from_millis(800);
 /// For each answer of the handshakes: a hub that has just come greets its whole house at once.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
-/// The hub says that it is there every two seconds; after so long without a word it is gone.
+/// The hub says that it is there every three seconds; after so long without a word it is gone.
 const SILENCE: Duration = Duration::from_secs(7);
 /// How often it is asked whether something changed, and the room whether it ends.
 const TICK: Duration = Duration::from_millis(200);

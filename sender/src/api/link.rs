@@ -23,8 +23,8 @@ use crate::hub::{Greeting, Hub};
 
 /// For each message of the handshake, and for the hello.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two signs that the hub is there; a room takes three times this without a word for the hub's end.
-const BEAT: Duration = Duration::from_secs(2);
+/// Between two signs that the hub is there; a room takes 7 s without a word for the hub's end.
+const BEAT: Duration = Duration::from_secs(3);
 /// After so long without a word a room is gone; where it reports less often, after this many reports.
 const SILENCE: Duration = Duration::from_secs(7);
 const SILENT_REPORTS: u32 = 3;

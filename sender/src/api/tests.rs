@@ -200,8 +200,8 @@ fn a_room_at_the_door_may_wait_as_long_as_it_answers() {
     let served = Served::new(AutoApprove::Never);
     let mut room = served.room("kitchen1");
     assert!(matches!(room.hear(), Some(FromHub::Wait(_))));
-    // A beat is 2 s, and who says nothing for 7 s is gone.
-    for _ in 0..5 {
+    // A beat is 3 s, and who says nothing for 7 s is gone.
+    for _ in 0..4 {
         assert!(!matches!(room.socket.read(), Ok(Message::Close(_)) | Err(_)), "it was hung up on");
     }
 }
