@@ -121,7 +121,7 @@ impl Hub {
             keys,
             catalogue,
             store,
-            pager: page::Pager::default(),
+            pager: page::Pager::new(state_dir.join("announcements")),
             notes,
             state: Mutex::new(state),
         })))

@@ -1,7 +1,5 @@
 //! Announcements: a sound file, played in rooms over their music.
 
-use std::fs::File;
-use std::io::Write;
 use std::time::Duration;
 
 use axum::Json;
@@ -10,9 +8,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::Api;
 use super::problem::{Params, Problem, Upload};
-use super::{Api, new_id};
-use crate::hub::page::Announcement;
 use crate::paging::{LEAD, LONGEST};
 use unisono_audio::decode::AudioFile;
 
@@ -60,12 +57,9 @@ pub async fn announce(
     }
     let rooms: Vec<String> = how.rooms.iter().flat_map(|rooms| rooms.split(',')).map(str::to_owned).collect();
     let make = move || {
-        let file = std::env::temp_dir().join(format!("unisono-announcement-{}", new_id()));
-        let announcement = Announcement { file: file.clone(), rooms, duck_db };
-        // A name that nobody has made before us.
-        let kept = File::options().write(true).create_new(true).open(&file).and_then(|mut file| file.write_all(&body));
-        kept.map_err(|error| refused(format!("the file cannot be kept: {error}")))?;
-        let sound = AudioFile::open(&file).map_err(|error| refused(format!("the body {error}")))?;
+        let announcement = api.hub.keep_announcement(&body, rooms, duck_db);
+        let announcement = announcement.map_err(|error| refused(format!("the file cannot be kept: {error}")))?;
+        let sound = AudioFile::open(&announcement.file).map_err(|error| refused(format!("the body {error}")))?;
         let duration = sound.frames().map(|n| Duration::from_secs_f64(n as f64 / f64::from(sound.shape().rate)));
         if duration.is_some_and(|duration| duration > LONGEST) {
             return Err(refused(format!("it is longer than {} s", LONGEST.as_secs())));

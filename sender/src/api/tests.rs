@@ -1,5 +1,6 @@
 //! The real server, at a port of its own, and real clients.
 
+mod announce;
 mod ctl;
 mod knocking;
 mod metrics;

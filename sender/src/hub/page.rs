@@ -1,10 +1,15 @@
 //! Announcements: who hears them, one after the other.
 
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use unisono_host::random;
 
 use super::Hub;
 use crate::house::Refusal;
@@ -18,10 +23,25 @@ const LOOK: Duration = Duration::from_millis(50);
 const LEAVE: Duration = Duration::from_secs(1);
 
 /// One announcement at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pager {
+    /// Where the files are.
+    folder: PathBuf,
     turn: Mutex<()>,
     waiting: AtomicUsize,
+}
+
+impl Pager {
+    /// Its files are in this folder, which is its own: what an earlier run has left there goes.
+    pub(super) fn new(folder: PathBuf) -> Self {
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(folder = %folder.display(), %error, "old announcements can't be removed");
+            }
+            _ => {}
+        }
+        Pager { folder, turn: Mutex::default(), waiting: AtomicUsize::new(0) }
+    }
 }
 
 /// A file to be announced; it is removed when it has been.
@@ -38,11 +58,20 @@ pub struct Announcement {
 impl Drop for Announcement {
     fn drop(&mut self) {
         // It may never have been written.
-        let _ = std::fs::remove_file(&self.file);
+        let _ = fs::remove_file(&self.file);
     }
 }
 
 impl Hub {
+    /// A sound file to be announced, in a file that nobody else reads.
+    pub fn keep_announcement(&self, sound: &[u8], rooms: Vec<String>, duck_db: f64) -> io::Result<Announcement> {
+        let folder = &self.0.pager.folder;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let announcement = Announcement { file: folder.join(format!("{:016x}", random::number())), rooms, duck_db };
+        File::options().write(true).create_new(true).mode(0o600).open(&announcement.file)?.write_all(sound)?;
+        Ok(announcement)
+    }
+
     /// Plays a file in rooms, over their music; returns the ids of those that will hear it. Others wait their turn.
     pub fn announce(&self, mut announcement: Announcement) -> Result<Vec<String>, Refusal> {
         let rooms = {
