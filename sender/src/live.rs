@@ -11,6 +11,7 @@ pub(crate) mod relay;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -191,6 +192,11 @@ impl Live {
     /// The streams as they are.
     pub fn streams(&self) -> Streams {
         self.inner().streams.clone()
+    }
+
+    /// Packets so far to the repair port that were no requests; goes on counting.
+    pub fn bogus_repairs(&self) -> Arc<AtomicU64> {
+        self.inner().repair.bogus()
     }
 
     /// Makes the streams what `config` says. What is the same plays on untouched.

@@ -182,6 +182,7 @@ enum Word {
 #[derive(Debug)]
 pub struct RepairServer {
     words: Sender<Word>,
+    bogus: Arc<AtomicU64>,
     stop: Option<StopHandle>,
     thread: Option<JoinHandle<()>>,
 }
@@ -193,14 +194,20 @@ impl RepairServer {
         let (words, inbox) = mpsc::channel();
         let secret = (u128::from(random::number()) << 64 | u128::from(random::number())).to_be_bytes();
         let leases = Leases::new(secret, unicast_rooms);
-        let worker = Worker { socket: socket.socket, inbox, lanes: Vec::new(), leases };
+        let bogus = Arc::<AtomicU64>::default();
+        let worker = Worker { socket: socket.socket, inbox, lanes: Vec::new(), leases, bogus: Arc::clone(&bogus) };
         let thread = std::thread::Builder::new().name("repair".to_owned()).spawn(move || {
             if let Err(error) = realtime::raise(PRIORITY) {
                 debug!("repair without real-time priority: {error}");
             }
             worker.run(&signal);
         })?;
-        Ok(RepairServer { words, stop: Some(stop), thread: Some(thread) })
+        Ok(RepairServer { words, bogus, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Packets so far that were no requests; goes on counting.
+    pub fn bogus(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.bogus)
     }
 
     /// Sends to groups by this interface, which is another one of its name, with the same address.
@@ -258,6 +265,7 @@ struct Worker {
     #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
     lanes: Vec<Box<Lane>>,
     leases: Leases,
+    bogus: Arc<AtomicU64>,
 }
 
 impl Worker {
@@ -303,7 +311,10 @@ impl Worker {
         let mut buffer = [0; 2048];
         for _ in 0..READ_AT_ONCE {
             let Ok(Some(received)) = self.socket.receive(&mut buffer) else { return };
-            let Ok(items) = rtcp::parse(&buffer[..received.len]) else { continue };
+            let Ok(items) = rtcp::parse(&buffer[..received.len]) else {
+                self.bogus.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
             for item in items {
                 match item {
                     Item::Nack { media, sequences, .. } => self.asked(media, &sequences, received.from),

@@ -67,7 +67,7 @@ pub(super) enum Said {
     Again(usize, Way),
     /// Ask for delivery again: there is a token now.
     AskAgain,
-    /// Nothing: it was somebody else, or was cut off.
+    /// Nothing: it was somebody else, was cut off, or can't be read.
     Nothing,
 }
 
@@ -179,12 +179,13 @@ impl Mending {
             let bytes = &buffer[..received.len];
             let said = match bytes.get(1) {
                 // RTCP, by the types that RTP must not use (RFC 5761 section 4).
-                Some(192..=223) => match self.token_in(bytes) {
-                    Some(token) => {
+                Some(192..=223) => match rtcp::parse(bytes).map(|items| self.token_in(&items)) {
+                    Ok(Some(token)) => {
                         self.token = token;
                         Said::AskAgain
                     }
-                    None => continue,
+                    Ok(None) => continue,
+                    Err(_) => Said::Nothing,
                 },
                 Some(byte) if byte & 0x7f == self.address.payload_type => Said::Again(received.len, way),
                 _ => Said::Packet(received.len),
@@ -193,8 +194,8 @@ impl Mending {
         }
     }
 
-    fn token_in(&self, bytes: &[u8]) -> Option<u64> {
-        rtcp::parse(bytes).ok()?.iter().find_map(|item| match item {
+    fn token_in(&self, items: &[Item]) -> Option<u64> {
+        items.iter().find_map(|item| match item {
             Item::Delivery(Message { kind: Kind::Token, media, token }) if *media == self.address.ssrc => Some(*token),
             _ => None,
         })

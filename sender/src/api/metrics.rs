@@ -60,6 +60,7 @@ fn registry(house: &HouseView, catalogue: &dyn Catalogue) -> Registry {
     let mut registry = Registry::with_prefix("unisono");
     own(&mut registry, catalogue.bogus());
     repairs(&mut registry, &house.streams, catalogue);
+    sources(&mut registry, &house.streams, catalogue);
     rooms(&mut registry, &house.rooms);
     packets(&mut registry, &house.rooms);
     let spread = Family::<Of, FloatGauge>::default();
@@ -85,6 +86,7 @@ fn own(registry: &mut Registry, bogus: Bogus) {
     let counters = [
         ("clock_server_bogus", "Packets to the clock's server that were no requests", bogus.requests),
         ("announcements_bogus", "Packets that were no announcements where streams are announced", bogus.announcements),
+        ("repair_bogus", "Packets to the repair port that were no requests", bogus.repairs),
     ];
     for (name, help, count) in counters {
         let counter: Counter = Counter::default();
@@ -110,6 +112,16 @@ fn repairs(registry: &mut Registry, streams: &[StreamView], catalogue: &dyn Cata
             let of = Of { id: stream.id.clone(), name: stream.name.clone() };
             family.get_or_create(&of).inner().store(reading(&repaired), Ordering::Relaxed);
         }
+    }
+}
+
+/// What came to streams that are taken from other senders.
+fn sources(registry: &mut Registry, streams: &[StreamView], catalogue: &dyn Catalogue) {
+    let family = Family::<Of, Counter>::default();
+    registry.register("stream_source_bogus", "Packets that came for another sender's and were none", family.clone());
+    for (stream, bogus) in streams.iter().filter_map(|s| Some((s, catalogue.source_bogus(&s.id)?))) {
+        let of = Of { id: stream.id.clone(), name: stream.name.clone() };
+        family.get_or_create(&of).inner().store(bogus, Ordering::Relaxed);
     }
 }
 

@@ -55,7 +55,11 @@ impl Catalogue for Shelf {
     }
 
     fn bogus(&self) -> Bogus {
-        Bogus { requests: 5, announcements: 6 }
+        Bogus { requests: 5, announcements: 6, repairs: 7 }
+    }
+
+    fn source_bogus(&self, id: &str) -> Option<u64> {
+        (id == "tv").then_some(8)
     }
 
     fn repaired(&self, id: &str) -> Option<Repaired> {

@@ -85,6 +85,8 @@ pub struct Bogus {
     pub requests: u64,
     /// Where streams are announced, but no announcements.
     pub announcements: u64,
+    /// To its repair port, but no requests.
+    pub repairs: u64,
 }
 
 /// What a source can be asked to do.
@@ -162,6 +164,10 @@ pub trait Catalogue: Send + Sync + 'static {
     /// What came in that was nothing.
     fn bogus(&self) -> Bogus {
         Bogus::default()
+    }
+    /// What came to a stream that is taken from another sender, and was none of that.
+    fn source_bogus(&self, _id: &str) -> Option<u64> {
+        None
     }
     /// What rooms have lost of a stream of this sender, and had sent again.
     fn repaired(&self, _id: &str) -> Option<Repaired> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 use unisono_common::config::sender::RELAY;
@@ -31,14 +32,15 @@ pub(super) struct Shelf {
     library: Library,
     listeners: Listeners,
     time_server: Arc<TimeServer>,
+    bogus_repairs: Arc<AtomicU64>,
     host: String,
 }
 
 impl Shelf {
     pub(super) fn new(service: &Service, heard: Sessions, listeners: Listeners, host: String) -> Self {
         let (live, library) = (service.live.clone(), service.library.clone());
-        let time_server = Arc::clone(&service.time_server);
-        Shelf { streams: live.streams(), live, heard, library, listeners, time_server, host }
+        let (time_server, bogus_repairs) = (Arc::clone(&service.time_server), live.bogus_repairs());
+        Shelf { streams: live.streams(), live, heard, library, listeners, time_server, bogus_repairs, host }
     }
 
     /// The stream of this id, or the one that is heard in it when it is a mix.
@@ -204,7 +206,13 @@ impl Catalogue for Shelf {
     }
 
     fn bogus(&self) -> Bogus {
-        Bogus { requests: self.time_server.statistics().bogus, announcements: self.heard.bogus() }
+        let repairs = self.bogus_repairs.load(Ordering::Relaxed);
+        Bogus { requests: self.time_server.statistics().bogus, announcements: self.heard.bogus(), repairs }
+    }
+
+    fn source_bogus(&self, id: &str) -> Option<u64> {
+        let stream = self.streams.get(id).filter(|stream| ["rtp", RELAY].contains(&stream.kind))?;
+        Some(stream.on_air.as_ref()?.source.snapshot().counters.bogus_packets)
     }
 
     fn repaired(&self, id: &str) -> Option<Repaired> {

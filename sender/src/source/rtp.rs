@@ -158,14 +158,19 @@ impl Rtp {
                 }
                 continue;
             };
-            let Ok(packet) = Packet::parse(&buffer[..length]) else { continue };
-            if tuned.payload_type.is_some_and(|wanted| wanted != packet.header.payload_type) {
+            let wanted =
+                |packet: &Packet<'_>| tuned.payload_type.is_none_or(|wanted| wanted == packet.header.payload_type);
+            let Some(packet) = Packet::parse(&buffer[..length]).ok().filter(wanted) else {
+                writer.count(|c| c.bogus_packets += 1);
                 continue;
-            }
+            };
             let now = clock::now();
             match &mut source {
                 Some((ssrc, seen)) if *ssrc == packet.header.ssrc => *seen = now,
-                Some((_, seen)) if now - *seen < SOURCE_GONE_NS => continue,
+                Some((_, seen)) if now - *seen < SOURCE_GONE_NS => {
+                    writer.count(|c| c.bogus_packets += 1);
+                    continue;
+                }
                 new => {
                     *new = Some((packet.header.ssrc, now));
                     order.begin_anew();

@@ -73,6 +73,8 @@ pub struct Counters {
     pub dropped_bytes: u64,
     /// Packets of another sender that did not come.
     pub lost_packets: u64,
+    /// Packets that came for another sender's and were none: no RTP, of another type, of another source.
+    pub bogus_packets: u64,
     /// Times that a card's input ran over, or was so late that some of it was left out.
     pub overruns: u64,
 }

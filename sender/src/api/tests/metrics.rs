@@ -13,7 +13,12 @@ fn metrics_tell_of_every_room() {
     assert_eq!(status, 200);
     assert!(text.contains("unisono_room_offset_microseconds{id=\"kitchen1\",name=\"Room kitchen1\"} 7.25"), "{text}");
     assert!(text.contains("fate=\"lost\"} 3") && text.contains("fate=\"bogus\"} 4"), "{text}");
-    for own in ["unisono_clock_server_bogus_total 5\n", "unisono_announcements_bogus_total 6\n"] {
+    for own in [
+        "unisono_clock_server_bogus_total 5\n",
+        "unisono_announcements_bogus_total 6\n",
+        "unisono_repair_bogus_total 7\n",
+        "unisono_stream_source_bogus_total{id=\"tv\",name=\"TV\"} 8\n",
+    ] {
         assert!(text.contains(own), "{text}");
     }
 }
