@@ -194,6 +194,14 @@ impl Live {
         self.inner().streams.clone()
     }
 
+    /// Those of its sources that are programs: at the end they are to be [waited for](wait_for_ends), as each ends all
+    /// that it has started.
+    pub fn programs(&self) -> Vec<SourceStatus> {
+        let inner = self.inner();
+        let programs = inner.entries.iter().filter(|entry| matches!(entry.config.source, SourceConfig::Command { .. }));
+        programs.filter_map(|entry| Some(entry.stream.on_air.as_ref()?.source.clone())).collect()
+    }
+
     /// Packets so far to the repair port that were no requests; goes on counting.
     pub fn bogus_repairs(&self) -> Arc<AtomicU64> {
         self.inner().repair.bogus()
@@ -473,8 +481,13 @@ fn same_on_the_network(config: &StreamConfig, groups: &Groups, entry: &Entry) ->
 
 /// Its successor may open the same pipe or card, so it begins after this.
 fn wait_for_end(source: &SourceStatus) {
+    wait_for_ends(std::slice::from_ref(source));
+}
+
+/// Waits for sources that have been told to end, at most as long as one may take: they end side by side.
+pub fn wait_for_ends(sources: &[SourceStatus]) {
     let until = clock::now() + source::LONGEST_END.as_nanos() as i64;
-    while !source.has_ended() && clock::now() < until {
+    while !sources.iter().all(SourceStatus::has_ended) && clock::now() < until {
         thread::sleep(Duration::from_millis(2));
     }
 }

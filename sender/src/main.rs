@@ -15,7 +15,7 @@ use unisono_host::{log, realtime, supervisor};
 use unisono_sender::cli::{self, CliError, Command, Run};
 use unisono_sender::client::ClientError;
 use unisono_sender::service::{self, Service};
-use unisono_sender::{ctl, doctor, hub, watch};
+use unisono_sender::{ctl, doctor, hub, live, watch};
 
 const WRONG: u8 = 2;
 
@@ -82,8 +82,10 @@ fn run(Run { config, file, wait }: Run) -> anyhow::Result<ExitCode> {
         supervisor::ready("sending");
     }
     supervisor::stopping();
+    let programs = service.live.programs();
     drop(hub);
     drop(service);
+    live::wait_for_ends(&programs);
     Ok(ExitCode::SUCCESS)
 }
 
