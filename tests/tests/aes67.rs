@@ -167,7 +167,7 @@ fn check_packets(ear: &Capture, sdp: &str) {
 /// Two rooms may be so far apart by PTP, in microseconds.
 const IN_STEP_US: f64 = 20.0;
 /// Rooms learn for so long before they are judged, in seconds after the last one's first sound.
-const LEARNING_S: f64 = 6.0;
+const LEARNING_S: f64 = 10.0;
 /// So long after a stall of the machine, the playout delay included, its traces may be heard.
 const AFTER_STALL_MS: f64 = 2_250.0;
 /// Windows are a quarter of a second, known by their middle.
