@@ -79,6 +79,16 @@ pub(crate) fn play_to_the_end(stream: &StreamConfig) -> Vec<i32> {
     })
 }
 
+/// Waits for something, at most for half a minute.
+pub(crate) fn until(what: &str, mut right: impl FnMut() -> bool) {
+    let mut looks = 0;
+    while !right() {
+        looks += 1;
+        assert!(looks < 6_000, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Takes packets of 240 stereo frames until `enough`, at most for 60 s.
 #[allow(clippy::disallowed_methods)]
 pub(crate) fn take_until(handle: &mut SourceHandle, enough: impl Fn(&SourceHandle, &[i32]) -> bool) -> Vec<i32> {

@@ -106,7 +106,7 @@ pub enum Quality {
 pub struct OutputConfig {
     /// The device; nothing means the best sound card there is, or a simulated one when there is none.
     pub device: Option<OutputDevice>,
-    /// How far the device's ring is filled, in milliseconds; nothing means a third of the playout delay.
+    /// How far the device's ring is filled, in milliseconds; nothing means 36 % of the playout delay.
     pub buffer_ms: Option<u32>,
     /// From the DAC's pointer to the analog output in microseconds; overrides the table of known devices.
     pub latency_us: Option<u32>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use unisono_common::config::sender::{Signal, SourceConfig};
 
 use super::*;
-use crate::testing::{loopback, music, noise, spawn, stream, take_until};
+use crate::testing::{loopback, music, noise, spawn, stream, take_until, until};
 
 fn pipe(path: &Path, written: &str, stream_format: &str) -> Result<SourceHandle, SourceError> {
     let format = written.parse().unwrap();
@@ -126,9 +126,7 @@ fn a_fast_writer_is_held_back() {
     let handle = pipe(&path, "48000:16:2", "48000:16:2").unwrap();
     let writer = write(&path, bytes(&noise(16, 480_000, 2, 3)));
     let queued = || handle.status().snapshot().queued;
-    while queued() < Duration::from_millis(150) {
-        thread::sleep(Duration::from_millis(1));
-    }
+    until("it is read ahead", || queued() >= Duration::from_millis(150));
     // The thread would read on at once if it did.
     thread::sleep(Duration::from_millis(50));
     assert!(queued() < Duration::from_millis(175) && !writer.is_finished());
@@ -142,9 +140,7 @@ fn a_pipe_that_is_removed_is_made_again() {
     let path = dir.path().join("in.fifo");
     let mut handle = pipe(&path, "48000:16:2", "48000:16:2").unwrap();
     fs::remove_file(&path).unwrap();
-    while !path.exists() {
-        thread::sleep(Duration::from_millis(5));
-    }
+    until("the pipe is made again", || path.exists());
     let samples = noise(16, 10_000, 2, 4);
     let writer = write(&path, bytes(&samples));
     assert!(take_until(&mut handle, |handle, taken| !taken.is_empty() && idle(handle)) == samples);
@@ -173,9 +169,7 @@ fn what_is_not_there_yet_has_failed_until_it_comes() {
     let now = handle.status().snapshot();
     assert!(matches!(&now.state, State::Failed(reason) if reason.contains("RuntimeDirectory")), "{now:?}");
     fs::create_dir(dir.path().join("late")).unwrap();
-    while !path.exists() {
-        thread::sleep(Duration::from_millis(5));
-    }
+    until("the pipe is made", || path.exists());
     let samples = noise(16, 10_000, 2, 4);
     let writer = write(&path, bytes(&samples));
     assert!(take_until(&mut handle, |handle, taken| !taken.is_empty() && idle(handle)) == samples);

@@ -2,16 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::library::Page;
-
-/// Waits for something.
-fn until(what: &str, mut right: impl FnMut() -> bool) {
-    let mut looks = 0;
-    while !right() {
-        looks += 1;
-        assert!(looks < 3_000, "{what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
+use crate::testing::until;
 
 fn wait_for(library: &Library, right: impl Fn(&LibraryState) -> bool) -> LibraryState {
     for _ in 0..3_000 {

@@ -161,9 +161,8 @@ fn a_disk_that_goes_uses_up_nothing_of_the_round() {
     }
     let mut handle = library(&root, false, true);
     let known = handle.library.clone();
-    while known.listing(&root).is_none_or(|listing| !listing.complete || listing.keys.len() < 6) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let is_known = || known.listing(&root).is_some_and(|listing| listing.complete && listing.keys.len() == 6);
+    until("all files are known", is_known);
     let mut taken = take_until(&mut handle, |_, taken| taken.ends_with(&[1_000; 2_000]));
     fs::rename(&root, &disk).unwrap();
     fs::create_dir(&root).unwrap();
