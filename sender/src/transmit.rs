@@ -310,7 +310,7 @@ impl Lane {
         Lane { key, rank, group, packetizer, stream, clock, feed, socket, from_frame, frame: i64::MIN, copies }
     }
 
-    /// For how long its packets may wait for those after them. AES67 (7.2) has them leave evenly.
+    /// For how long its packets may wait for those after them. AES67 gear counts on an even pace.
     fn hold_ns(&self, playout_delay_ns: i64) -> i64 {
         let Stream { format, packet_frames, ref on_air, .. } = *self.stream;
         let even = on_air.as_ref().is_some_and(|on_air| on_air.timing.is_some());
