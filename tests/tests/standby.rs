@@ -116,6 +116,9 @@ fn stand_in_and_come_back() {
     let Some(playing) = Playing::impaired(3) else { return };
     let network = playing.house.network().unwrap();
     let first = start(&playing, "r2", 100);
+    // Neither takes over from one that is active (`nopreempt`), so the first must be it before the second comes.
+    let serves = truth::wait_for(Duration::from_secs(20), || (first.starts() == 1).then_some(()));
+    assert!(serves.is_some(), "{}", first.log());
     let second = start(&playing, "r3", 90);
     let mut room = playing.house.start_receiver(1, &Room::default(), "u1", "").unwrap();
     let sounds = |from_ns| playing.wait_for_sound("u1", from_ns);
