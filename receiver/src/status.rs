@@ -14,7 +14,6 @@ use unisono_host::clock;
 use crate::intake::Arrived;
 use crate::output::Shape;
 use crate::playout::{self, Telemetry};
-use crate::session::PacketCounts;
 use crate::timeclient::ClockStatus;
 
 /// The stream that the room is tuned to.
@@ -100,27 +99,31 @@ impl Status {
         if telemetry.state == playout::State::Playing {
             self.peaks_ns[0] = self.peaks_ns[0].max(telemetry.error_ns.abs());
         }
-        self.remember_losses(now, tuned.as_ref(), &telemetry);
+        self.remember_losses(now, tuned.as_ref());
         (self.shape, self.searching, self.tuned, self.telemetry) = (shape, searching, tuned, telemetry);
     }
 
-    fn remember_losses(&mut self, now: LocalTime, tuned: Option<&Tuned>, telemetry: &Telemetry) {
-        let expected = tuned.map_or(0, |tuned| tuned.arrived.expected);
+    fn remember_losses(&mut self, now: LocalTime, tuned: Option<&Tuned>) {
+        let (expected, lost) = tuned.map_or((0, 0), |tuned| (tuned.arrived.expected, tuned.arrived.lost));
         if self.losses.back().is_some_and(|last| expected < last.1) {
             self.losses.clear();
         }
         if self.losses.back().is_none_or(|last| now - last.0 > LOSS_STEP_NS) {
-            self.losses.push_back((now, expected, lost(tuned, telemetry)));
+            self.losses.push_back((now, expected, lost));
         }
         while self.losses.front().is_some_and(|first| now - first.0 > LOSS_WINDOW_NS) {
             self.losses.pop_front();
         }
     }
 
+    fn lost(&self) -> u64 {
+        self.tuned.as_ref().map_or(0, |tuned| tuned.arrived.lost)
+    }
+
     fn loss_ratio(&self) -> f64 {
         let Some(&(_, expected, lost_then)) = self.losses.front() else { return 0.0 };
         let expected_now = self.tuned.as_ref().map_or(0, |tuned| tuned.arrived.expected);
-        let lost_now = lost(self.tuned.as_ref(), &self.telemetry);
+        let lost_now = self.lost();
         lost_now.saturating_sub(lost_then) as f64 / expected_now.saturating_sub(expected).max(1) as f64
     }
 
@@ -174,7 +177,7 @@ impl Status {
             volume_db: self.orders.as_ref().and_then(Orders::gain_db),
             delivery: self.tuned.as_ref().map(|tuned| tuned.arrived.way),
             packets_received: arrived.received,
-            packets_lost: lost(self.tuned.as_ref(), &self.telemetry),
+            packets_lost: self.lost(),
             packets_late: counts.late,
             packets_repaired: counts.repaired,
             packets_duplicate: counts.duplicate,
@@ -186,13 +189,6 @@ impl Status {
             loss_ratio: self.loss_ratio(),
         }
     }
-}
-
-/// Packets that never came: those expected, less those that came, once each.
-fn lost(tuned: Option<&Tuned>, telemetry: &Telemetry) -> u64 {
-    let Some(tuned) = tuned else { return 0 };
-    let PacketCounts { duplicate, repaired, .. } = telemetry.packets;
-    (tuned.arrived.expected + duplicate).saturating_sub(tuned.arrived.received + repaired)
 }
 
 fn stamps(clock: &ClockStatus) -> String {
@@ -227,7 +223,7 @@ impl fmt::Display for Status {
             tuned.clock.sigma_us,
             t.card_rate * 1e6,
             t.buffered_ns as f64 * 1e-6,
-            lost(Some(tuned), t),
+            tuned.arrived.lost,
             t.packets.repaired,
             t.packets.late,
             self.bogus(),

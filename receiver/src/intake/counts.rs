@@ -12,6 +12,8 @@ pub struct Arrived {
     pub received: u64,
     /// Packets that there should have been, by their numbering; those that came twice are received twice.
     pub expected: u64,
+    /// Packets that never came, by whatever way; a packet is counted once so many others came that it can't come any more.
+    pub lost: u64,
     /// Packets that were sent again because some room had lost them.
     pub again: u64,
     /// Packets that this room has asked for; those asked for twice count twice.
@@ -33,6 +35,7 @@ pub struct Arrived {
 pub(super) struct Counts {
     pub(super) received: AtomicU64,
     pub(super) expected: AtomicU64,
+    pub(super) lost: AtomicU64,
     pub(super) again: AtomicU64,
     pub(super) asked: AtomicU64,
     pub(super) foreign: AtomicU64,
@@ -49,6 +52,7 @@ impl Counts {
         Arrived {
             received: read(&self.received),
             expected: read(&self.expected),
+            lost: read(&self.lost),
             again: read(&self.again),
             asked: read(&self.asked),
             foreign: read(&self.foreign),
