@@ -79,6 +79,9 @@ impl Drop for Discovery {
     }
 }
 
+/// So many announcements are read before it is seen whether this is to end: a flood does not keep the thread.
+const MOST_AT_ONCE: usize = 256;
+
 fn listen(
     mut sockets: [MulticastReceiver; 2],
     mut directory: Directory,
@@ -98,7 +101,8 @@ fn listen(
                     tracing::debug!("can't listen for announcements again: {error}");
                 }
             }
-            while let Ok(Some(received)) = socket.receive(&mut buffer) {
+            for _ in 0..MOST_AT_ONCE {
+                let Ok(Some(received)) = socket.receive(&mut buffer) else { break };
                 *heard = received.stamp.at;
                 match directory.receive(&buffer[..received.len], clock::now()) {
                     Ok(events) => news |= !events.is_empty(),

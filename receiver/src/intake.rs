@@ -4,6 +4,7 @@
 //! [`repair`](crate::repair) says; the order of packets, their place and their lateness are the jitter buffer's business,
 //! which has the clock.
 
+mod arrivals;
 mod counts;
 mod mending;
 mod numbers;
@@ -30,6 +31,7 @@ use unisono_host::{clock, realtime, wait};
 pub use self::counts::Arrived;
 pub use self::mending::Schedule;
 
+use self::arrivals::Arrivals;
 use self::counts::Counts;
 use self::mending::{Mending, Said};
 use self::numbers::{Numbers, Place};
@@ -48,6 +50,10 @@ const PRIORITY: u8 = 50;
 
 /// How long the thread sleeps at most: then it looks whether the group is still heard.
 const LOOK_NS: i64 = 200_000_000;
+
+/// So many packets are taken in from one socket before it is seen to what else there is to do: a flood does not keep the
+/// thread from asking, or from its end.
+const MOST_AT_ONCE: usize = 256;
 
 /// The thread rests for this part of the time that packets have before playout takes them, and for no longer than
 /// [`MOST_REST_NS`]: what came meanwhile waits in the socket, stamped, and costs one wake-up together.
@@ -139,6 +145,7 @@ impl Intake {
             depth: address.depth,
             source: None,
             numbers,
+            arrivals: Arrivals::default(),
             delivery: Delivery::new(address.delivery, address.unicast_above_loss, clock::now()),
             by_multicast: 0,
             taken_after_ns,
@@ -172,6 +179,7 @@ struct Worker {
     depth: Depth,
     source: Option<Source>,
     numbers: Numbers,
+    arrivals: Arrivals,
     delivery: Delivery,
     /// Packets of the stream that came by multicast.
     by_multicast: u64,
@@ -216,25 +224,37 @@ impl Worker {
                 self.rejoin();
             }
             let [stream, own, group, parity] = self.wait(now + LOOK_NS, stop);
-            while stream && let Ok(Some(received)) = self.socket.receive(&mut buffer) {
-                quiet_since = received.stamp.at;
-                let from = Some(received.from.ip());
-                if received.truncated || !self.take(&buffer[..received.len], from, received.stamp.at) {
-                    self.counts.malformed.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                }
-                self.by_multicast += 1;
-                self.delivery.heard(received.stamp.at);
+            let mut taken = 0;
+            if stream {
+                taken = self.hear(&mut buffer, &mut quiet_since);
             }
             if own || group {
-                self.listen(&mut buffer);
+                taken = taken.max(self.listen(&mut buffer));
             }
             if stream || own || parity {
-                self.compute(&mut buffer);
+                taken = taken.max(self.compute(&mut buffer));
             }
             self.ask();
-            self.rest(stop);
+            if taken < MOST_AT_ONCE {
+                self.rest(stop);
+            }
         }
+    }
+
+    /// Takes in what came by multicast, and notes in `heard` when the last packet did; how many.
+    fn hear(&mut self, buffer: &mut [u8], heard: &mut LocalTime) -> usize {
+        for taken in 0..MOST_AT_ONCE {
+            let Ok(Some(received)) = self.socket.receive(buffer) else { return taken };
+            *heard = received.stamp.at;
+            let from = Some(received.from.ip());
+            if received.truncated || !self.take(&buffer[..received.len], from, received.stamp.at) {
+                self.counts.malformed.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            self.by_multicast += 1;
+            self.delivery.heard(received.stamp.at);
+        }
+        MOST_AT_ONCE
     }
 
     /// Lets packets gather, unless it is time to ask for one.
@@ -296,9 +316,11 @@ impl Worker {
         true
     }
 
-    /// Takes in what the sender says to this room or to all: what was sent again, and what is delivered by unicast.
-    fn listen(&mut self, buffer: &mut [u8]) {
-        while let Some((said, arrival)) = self.mending.as_mut().and_then(|mending| mending.receive(buffer)) {
+    /// Takes in what the sender says to this room or to all: what was sent again, and what is delivered by unicast; how many.
+    fn listen(&mut self, buffer: &mut [u8]) -> usize {
+        for taken in 0..MOST_AT_ONCE {
+            let said = self.mending.as_mut().and_then(|mending| mending.receive(buffer));
+            let Some((said, arrival)) = said else { return taken };
             let taken = match said {
                 Said::Packet(length) => self.take(&buffer[..length], None, arrival),
                 Said::Again(length, way) => self.take_again(&buffer[..length], way, arrival),
@@ -306,10 +328,12 @@ impl Worker {
                     self.delivery.ask_again();
                     true
                 }
+                Said::Other => true,
                 Said::Nothing => false,
             };
             self.counts.malformed.fetch_add(u64::from(!taken), Ordering::Relaxed);
         }
+        MOST_AT_ONCE
     }
 
     /// Takes in a packet that was sent again; false if it is none.
@@ -322,27 +346,35 @@ impl Worker {
             self.counts.foreign.fetch_add(1, Ordering::Relaxed);
             return true;
         }
-        mending.again(sequence::unwrap(again.sequence, highest), &again, way, arrival, self.payload_type);
+        let number = sequence::unwrap(again.sequence, highest);
+        mending.again(number, &again, way, arrival, self.payload_type);
+        self.arrivals.mended(number);
         self.counts.again.fetch_add(1, Ordering::Relaxed);
         self.hand_on(again.timestamp, again.payload, true);
         true
     }
 
-    /// Takes in parity, and what can be computed from it.
-    fn compute(&mut self, buffer: &mut [u8]) {
-        let (Some(mending), Some(highest)) = (&mut self.mending, self.numbers.highest()) else { return };
+    /// Takes in parity, and what can be computed from it; how many packets of parity.
+    fn compute(&mut self, buffer: &mut [u8]) -> usize {
+        let (Some(mending), Some(highest)) = (&mut self.mending, self.numbers.highest()) else { return 0 };
         let source = mending.address();
-        let Some(parity) = &mut mending.parity else { return };
-        while let Ok(Some(received)) = parity.group.receive(buffer) {
+        let Some(parity) = &mut mending.parity else { return 0 };
+        let mut taken = 0;
+        while taken < MOST_AT_ONCE
+            && let Ok(Some(received)) = parity.group.receive(buffer)
+        {
+            taken += 1;
             let ours = received.from == source && parity.decoder.parity(&buffer[..received.len]).is_ok();
             self.counts.malformed.fetch_add(u64::from(!ours), Ordering::Relaxed);
         }
-        while let Some(packet) = mending.compute(highest, self.payload_type, clock::now()) {
+        while let Some((number, packet)) = mending.compute(highest, self.payload_type, clock::now()) {
+            number.into_iter().for_each(|number| self.arrivals.mended(number));
             self.counts.again.fetch_add(1, Ordering::Relaxed);
             if self.packets.push(packet).is_err() {
                 self.counts.refused.fetch_add(1, Ordering::Relaxed);
             }
         }
+        taken
     }
 
     /// Asks for what is missing, and for another way if there must be one.
@@ -395,18 +427,22 @@ impl Worker {
         let place = self.numbers.place(sequence, arrival);
         self.counts.received.fetch_add(1, Ordering::Relaxed);
         self.counts.expected.store(self.numbers.expected(), Ordering::Relaxed);
-        match place {
-            Place::Follows(number) => Some(number),
+        let number = match place {
+            Place::Follows(number) => number,
             Place::Anew(number) => {
                 self.forget();
-                Some(number)
+                number
             }
-            Place::Astray => None,
-        }
+            Place::Astray => return None,
+        };
+        self.arrivals.arrived(number);
+        self.counts.lost.store(self.arrivals.lost(), Ordering::Relaxed);
+        Some(number)
     }
 
     /// Numbers have nothing to do with those before.
     fn forget(&mut self) {
+        self.arrivals.restart();
         self.delivery.restart();
         if let Some(mending) = &mut self.mending {
             mending.restart();

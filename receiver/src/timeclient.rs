@@ -140,6 +140,9 @@ const REQUESTS: usize = 128;
 const LOCKED_SIGMA_NS: f64 = 60_000.0;
 const LOCKED_SAMPLES: u64 = 8;
 
+/// So many packets are read before it is seen what else there is to do.
+const MOST_AT_ONCE: usize = 64;
+
 struct Follower {
     server: SocketAddr,
     socket: StampedSocket,
@@ -175,7 +178,7 @@ impl Follower {
     /// Takes the stamps of what went out, then what came in.
     fn take(&mut self) -> io::Result<()> {
         let mut packet = [0; 512];
-        loop {
+        for _ in 0..MOST_AT_ONCE {
             while let Some(sent) = self.socket.sent()? {
                 if let Some(request) = self.departures.request(sent.number) {
                     self.client.handle_sent(request, sent.stamp);
@@ -187,6 +190,7 @@ impl Follower {
                 false => self.strangers += 1,
             }
         }
+        Ok(())
     }
 
     fn handle(&mut self, bytes: &[u8], arrived: Stamp) {

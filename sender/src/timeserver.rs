@@ -113,6 +113,9 @@ const GATHER_NS: i64 = 5_000_000;
 const LONGEST_GATHER_NS: i64 = 30_000_000;
 const GATHERED: i64 = 8;
 
+/// So many requests are answered before the stamps of what went out are taken: there are no more [`TICKETS`].
+const MOST_AT_ONCE: usize = TICKETS;
+
 struct Service {
     socket: StampedSocket,
     clock: MediaClock,
@@ -151,7 +154,8 @@ impl Service {
     /// Answers all that is there, then takes the stamps of what went out.
     fn serve(&mut self) -> io::Result<()> {
         let mut packet = [0; 512];
-        while let Some(request) = self.socket.receive(&mut packet)? {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(request) = self.socket.receive(&mut packet)? else { break };
             let reached = self.clock.at(request.stamp.at);
             let bytes = &packet[..request.len];
             let Some(reply) = self.server.handle_request(bytes, request.from.ip(), reached, self.clock.now()) else {

@@ -67,6 +67,8 @@ pub(super) enum Said {
     Again(usize, Way),
     /// Ask for delivery again: there is a token now.
     AskAgain,
+    /// Something that is not for this room, such as a report.
+    Other,
     /// Nothing: it was somebody else, was cut off, or can't be read.
     Nothing,
 }
@@ -139,16 +141,18 @@ impl Mending {
         }
     }
 
-    /// A packet that can be computed from what is here, if one can; `near` is the number of a packet near it.
-    pub(super) fn compute(&mut self, near: i64, payload_type: u8, now: LocalTime) -> Option<Packet> {
+    /// A packet that can be computed from what is here, if one can, and its number if it fits this stream; `near` is the number
+    /// of a packet near it.
+    pub(super) fn compute(&mut self, near: i64, payload_type: u8, now: LocalTime) -> Option<(Option<i64>, Packet)> {
         let computed = self.parity.as_mut()?.decoder.compute()?;
         // Of another type it adds up to nonsense: parity of another stream.
         let fits = computed.payload_type == payload_type && computed.payload.len() <= PAYLOAD_CAPACITY;
         let packet = Packet::new(computed.timestamp, if fits { computed.payload } else { &[] }, true);
-        if fits {
-            self.repair.arrived(sequence::unwrap(computed.sequence, near), Way::Computed, now);
+        let number = fits.then(|| sequence::unwrap(computed.sequence, near));
+        if let Some(number) = number {
+            self.repair.arrived(number, Way::Computed, now);
         }
-        Some(packet)
+        Some((number, packet))
     }
 
     /// Where the sender speaks from.
@@ -168,30 +172,28 @@ impl Mending {
     /// Takes the next thing that the sender says: what, and when; packets are in `buffer`.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Option<(Said, LocalTime)> {
         let asked: SocketAddr = self.address.requests;
-        loop {
-            let own = self.own.receive(buffer).ok().flatten().map(|received| (received, Way::Answer));
-            let group = || self.group.receive(buffer).ok().flatten().map(|received| (received, Way::GroupAnswer));
-            let (received, way) = own.or_else(group)?;
-            // Whoever else sends here has nothing to say.
-            if received.from.ip() != asked.ip() || received.from.port() != asked.port() || received.truncated {
-                return Some((Said::Nothing, received.stamp.at));
-            }
-            let bytes = &buffer[..received.len];
-            let said = match bytes.get(1) {
-                // RTCP, by the types that RTP must not use (RFC 5761 section 4).
-                Some(192..=223) => match rtcp::parse(bytes).map(|items| self.token_in(&items)) {
-                    Ok(Some(token)) => {
-                        self.token = token;
-                        Said::AskAgain
-                    }
-                    Ok(None) => continue,
-                    Err(_) => Said::Nothing,
-                },
-                Some(byte) if byte & 0x7f == self.address.payload_type => Said::Again(received.len, way),
-                _ => Said::Packet(received.len),
-            };
-            return Some((said, received.stamp.at));
+        let own = self.own.receive(buffer).ok().flatten().map(|received| (received, Way::Answer));
+        let group = || self.group.receive(buffer).ok().flatten().map(|received| (received, Way::GroupAnswer));
+        let (received, way) = own.or_else(group)?;
+        // Whoever else sends here has nothing to say.
+        if received.from.ip() != asked.ip() || received.from.port() != asked.port() || received.truncated {
+            return Some((Said::Nothing, received.stamp.at));
         }
+        let bytes = &buffer[..received.len];
+        let said = match bytes.get(1) {
+            // RTCP, by the types that RTP must not use (RFC 5761 section 4).
+            Some(192..=223) => match rtcp::parse(bytes).map(|items| self.token_in(&items)) {
+                Ok(Some(token)) => {
+                    self.token = token;
+                    Said::AskAgain
+                }
+                Ok(None) => Said::Other,
+                Err(_) => Said::Nothing,
+            },
+            Some(byte) if byte & 0x7f == self.address.payload_type => Said::Again(received.len, way),
+            _ => Said::Packet(received.len),
+        };
+        Some((said, received.stamp.at))
     }
 
     fn token_in(&self, items: &[Item]) -> Option<u64> {
