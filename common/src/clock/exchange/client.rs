@@ -25,7 +25,7 @@ pub struct Client {
     /// Until when a server that asked us to slow down gets its way.
     slow_until: Option<LocalTime>,
     number: u32,
-    /// Requests without a reply yet, oldest first.
+    /// Requests without a reply yet, oldest first; those that were given up too, for a while.
     outstanding: VecDeque<Outstanding>,
     /// The last exchange that was answered: what an interleaved reply will complete.
     previous: Option<Completed>,
@@ -98,6 +98,8 @@ struct Outstanding {
     receive_cookie: u64,
     /// The exchange whose departure stamp an interleaved reply brings.
     about: Option<Completed>,
+    /// A reply comes too late by now.
+    given_up: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +115,9 @@ struct Completed {
 impl Client {
     /// A request without a reply is given up after this.
     const TIMEOUT_NS: i64 = 1_000_000_000;
+    /// For so long its reply is still known for what it is: this host keeps what it can't deliver while a link is down, and sends
+    /// it seconds later.
+    const REMEMBERED_NS: i64 = 10_000_000_000;
     /// Round trips above this tell nothing: a queue of 200 ms.
     const LONGEST_DELAY_NS: i64 = 200_000_000;
     /// After a kiss of death: this slow, for this long.
@@ -180,6 +185,10 @@ impl Client {
             self.statistics.bogus += 1;
             return Event::Bogus;
         };
+        if request.given_up {
+            self.statistics.too_slow += 1;
+            return Event::Nothing;
+        }
         if reply.stratum == 0 {
             self.statistics.kisses += 1;
             self.slow_until = Some(arrived.at + Self::SLOW_FOR_NS);
@@ -223,12 +232,13 @@ impl Client {
         self.number = self.number.wrapping_add(1);
         let (transmit_cookie, receive_cookie) = (self.schedule.number(), self.schedule.number());
         if self.outstanding.len() == Self::MOST_OUTSTANDING {
-            self.outstanding.pop_front();
-            self.statistics.timeouts += 1;
+            let oldest = self.outstanding.pop_front();
+            self.statistics.timeouts += u64::from(oldest.is_some_and(|request| !request.given_up));
         }
         let about = self.previous;
         let sent = Stamp::user(now);
-        self.outstanding.push_back(Outstanding { number, sent, transmit_cookie, receive_cookie, about });
+        let request = Outstanding { number, sent, transmit_cookie, receive_cookie, about, given_up: false };
+        self.outstanding.push_back(request);
         self.statistics.requests += 1;
         let packet = Packet {
             leap: 0,
@@ -308,9 +318,14 @@ impl Client {
     }
 
     fn expire(&mut self, now: LocalTime) {
-        while self.outstanding.front().is_some_and(|request| now - request.sent.at > Self::TIMEOUT_NS) {
+        while self.outstanding.front().is_some_and(|request| now - request.sent.at > Self::REMEMBERED_NS) {
             self.outstanding.pop_front();
-            self.statistics.timeouts += 1;
+        }
+        for request in &mut self.outstanding {
+            if !request.given_up && now - request.sent.at > Self::TIMEOUT_NS {
+                request.given_up = true;
+                self.statistics.timeouts += 1;
+            }
         }
     }
 }

@@ -110,6 +110,21 @@ fn lost_packets_do_not_end_interleaved_mode() {
 }
 
 #[test]
+fn a_reply_that_was_held_up_for_seconds_is_late_and_not_bogus() {
+    let mut pair = Pair::new();
+    let _ = pair.round_trip();
+    let request = pair.ask();
+    let (reply, arrives) = pair.answer(&request);
+    pair.now = pair.now + 4_000 * MS;
+    let _ = pair.client.handle_timer(pair.now);
+    let late = Stamp::kernel(arrives + 4_000 * MS);
+    assert_eq!(pair.client.handle_reply(&reply.bytes, late), Event::Nothing);
+    let counts = pair.client.statistics();
+    assert_eq!((counts.timeouts, counts.too_slow, counts.bogus), (1, 1, 0));
+    assert_eq!(pair.client.handle_reply(&reply.bytes, late), Event::Bogus, "answered twice");
+}
+
+#[test]
 fn a_basic_server_is_followed_too() {
     let mut pair = Pair::new();
     for _ in 0..5 {
