@@ -10,6 +10,10 @@
 //! drifted out of a band around its first level does, and from then on is stretched: by the slope, and by what brings
 //! the level back. Below that nothing is touched, and PCM passes bit for bit.
 //!
+//! Of a writer that is to be heard soon it is said how much may wait just before its next piece. What waits beyond that, since
+//! the start or since the machine stood still, is taken in by stretching, whatever the size of the pieces. Where that turns out
+//! to be too little, more waits from then on.
+//!
 //! A station on the internet comes in lumps of up to a second, some of them late: its turns last ten seconds, its band is
 //! half a second wide, and it is brought back in half an hour. The slope over ten minutes is good to some 20 ppm then.
 
@@ -46,6 +50,47 @@ const MAX_PPM: f64 = 1_000.0;
 /// A level that moves faster than any clock does is a writer that writes ahead or falls behind.
 const NO_CLOCK_PPM: f64 = 3_000.0;
 
+/// How much may wait of a writer that is to be heard soon.
+#[derive(Clone, Copy, Debug)]
+struct Soon {
+    /// Frames that are to wait just before a piece comes.
+    before: f64,
+    /// And so many more, as they were missing.
+    more: f64,
+    /// The least that did in this turn.
+    least: f64,
+    /// By how much the level, as it is observed, is above the least: half a piece or so, more where pieces come unevenly.
+    above: f64,
+}
+
+/// What may wait beyond it, in seconds, before it is taken in.
+const SURPLUS_S: f64 = 0.001;
+
+/// A writer that was late so that its queue ran dry is given so much more time, in seconds, up to a limit; half of it is
+/// forgotten in about seven minutes.
+const MORE_S: f64 = 0.002;
+const MOST_MORE_S: f64 = 0.02;
+const FORGOTTEN: f64 = 1.0 / 600.0;
+
+/// After an uneven turn it is taken to be that uneven for so many turns.
+const UNEVEN: f64 = 16.0;
+
+impl Soon {
+    /// A turn of level `mean` is over.
+    fn turn(&mut self, mean: f64) {
+        self.more *= 1.0 - FORGOTTEN;
+        let least = std::mem::replace(&mut self.least, f64::INFINITY);
+        if least.is_finite() {
+            self.above = (mean - least).max(self.above * (1.0 - 1.0 / UNEVEN));
+        }
+    }
+
+    /// The level to keep.
+    fn level(&self) -> f64 {
+        self.before + self.more + self.above
+    }
+}
+
 /// Follows one writer.
 #[derive(Clone, Debug)]
 pub(super) struct Drift {
@@ -53,6 +98,8 @@ pub(super) struct Drift {
     rate: f64,
     /// The level to keep, in frames; until it is known, nothing is corrected.
     target: Option<f64>,
+    /// Where that follows from how much may wait.
+    soon: Option<Soon>,
     /// How far the level may be from there before the writer is stretched.
     band: f64,
     engaged: bool,
@@ -76,6 +123,7 @@ impl Drift {
             manner: WRITER,
             rate: rate.into(),
             target: None,
+            soon: None,
             band,
             engaged: false,
             turn: None,
@@ -87,6 +135,12 @@ impl Drift {
         }
     }
 
+    /// The same for a writer that is to be heard soon: `before` frames are to wait just before a piece of it comes.
+    pub(super) fn of_prompt_writer(rate: u32, band: f64, before: f64) -> Self {
+        let soon = Soon { before, more: 0.0, least: f64::INFINITY, above: 0.0 };
+        Drift { soon: Some(soon), ..Self::of_writer(rate, band) }
+    }
+
     /// For a writer that certainly has a clock of its own, and is kept at a level of `target` frames.
     pub(super) fn of_clock(rate: u32, target: f64) -> Self {
         Drift { target: Some(target), engaged: true, ..Self::of_writer(rate, 0.0) }
@@ -95,6 +149,21 @@ impl Drift {
     /// For a station, whose clock is its own: left alone while what waits of it stays near to where it settled.
     pub(super) fn of_station(rate: u32) -> Self {
         Drift { manner: STATION, ..Self::of_writer(rate, STATION_BAND_S * f64::from(rate)) }
+    }
+
+    /// Notes that `level` frames waited just before a piece came.
+    pub(super) fn came(&mut self, level: f64) {
+        if let Some(soon) = &mut self.soon {
+            soon.least = soon.least.min(level);
+        }
+    }
+
+    /// Notes that nothing waited any more when something was to be heard.
+    pub(super) fn dry(&mut self) {
+        if let Some(soon) = &mut self.soon {
+            soon.more = (soon.more + MORE_S * self.rate).min(MOST_MORE_S * self.rate);
+        }
+        self.restart();
     }
 
     /// Notes the level at `now_ns`, in frames; returns what to stretch by, when that has changed.
@@ -114,6 +183,9 @@ impl Drift {
         }
         let mean = *sum / f64::from((*count).max(1));
         self.turn = Some((now_ns, level, 1));
+        if let Some(soon) = &mut self.soon {
+            soon.turn(mean);
+        }
         // A gap in the observations is no turn of this writer.
         if lasted > 3.0 * self.manner.turn_s {
             self.restart();
@@ -166,12 +238,18 @@ impl Drift {
         if self.turns < SETTLE || (self.broken && self.target.is_none()) {
             return None;
         }
-        let target = *self.target.get_or_insert(self.level);
+        let target = match &self.soon {
+            Some(soon) => soon.level(),
+            None => self.target.unwrap_or(self.level),
+        };
+        self.target = Some(target);
         let off = target - self.level;
         let ppm = self.slope / self.rate * 1e6;
         if !self.engaged {
             let clock = self.turns >= MEMORY / 4.0 && ppm.abs() < NO_CLOCK_PPM;
-            if off.abs() < self.band.min(self.manner.band_part * target) || !clock {
+            let surplus = self.soon.is_some() && off < 0.0;
+            let band = if surplus { SURPLUS_S * self.rate } else { self.band.min(self.manner.band_part * target) };
+            if off.abs() < band || !clock {
                 return None;
             }
             self.engaged = true;

@@ -38,6 +38,8 @@ pub(super) struct Feed {
     frames: Vec<i32>,
     /// What came so far is all in the queue, and the queue is told so.
     complete: bool,
+    /// What came last was being heard.
+    sounded: bool,
     quiet: Duration,
 }
 
@@ -55,6 +57,7 @@ impl Feed {
             low,
             frames: Vec::new(),
             complete: true,
+            sounded: false,
             quiet: Duration::ZERO,
         }
     }
@@ -80,12 +83,17 @@ impl Feed {
         let level = self.level(waiting, writer);
         // Before the first frame is taken the level only rises.
         if !writer.sounding() {
-            self.drift.restart();
+            match std::mem::take(&mut self.sounded) {
+                true => self.drift.dry(),
+                false => self.drift.restart(),
+            }
             writer.set_writer_ppm(self.drift.ppm());
             return pushed;
         }
+        self.sounded = true;
         let rate = f64::from(self.stream.rate);
         let came = (self.frames.len() / usize::from(self.stream.channels)) as f64;
+        self.drift.came(level - came);
         self.late |= self.lateness.observe(came / rate, level / rate);
         if let Some(ratio) = self.drift.observe(clock::now().as_ns(), level, held_back) {
             if !self.bridge.is_stretching() {
@@ -112,6 +120,7 @@ impl Feed {
     pub(super) fn skip(&mut self, writer: &mut QueueWriter) {
         tracing::info!("what comes is too late, as this machine stood still: it is left out up to now");
         self.late = false;
+        self.sounded = false;
         self.drift.restart();
         writer.flush();
         writer.count(|c| c.overruns += 1);
@@ -135,6 +144,7 @@ impl Feed {
         if std::mem::replace(&mut self.complete, true) {
             return Ok(());
         }
+        self.sounded = false;
         self.drift.restart();
         writer.set_writer_ppm(None);
         self.frames.clear();

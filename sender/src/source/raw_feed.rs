@@ -13,6 +13,9 @@ use super::queue::{Interrupt, QueueWriter};
 use super::raw::RawPcm;
 use unisono_audio::convert::{Layout, Shape};
 
+/// What stretching holds back: it does not wait in the queue.
+const HELD_S: f64 = 0.002;
+
 /// The way of raw PCM to the queue.
 #[derive(Debug)]
 pub(super) struct RawFeed {
@@ -28,11 +31,13 @@ impl RawFeed {
         let shape = Shape { rate: written.rate, layout, bits: written.encoding.bits() };
         // Less than half of what there is, so that a writer that is a little slow is followed before its queue is empty.
         let band_s = BAND_S.min(latency.as_secs_f64() * 0.42);
-        let drift = Drift::of_writer(stream.rate, f64::from(stream.rate) * band_s);
+        let (rate, latency_s) = (f64::from(stream.rate), latency.as_secs_f64());
         // Who asks for less than usual has a picture beside it, or hears himself.
-        let lateness = match latency < Duration::from_millis(SourceConfig::PIPE_LATENCY_MS.into()) {
-            true => Lateness::of_writer(latency.as_secs_f64()),
-            false => Lateness::of_any(),
+        let (drift, lateness) = if latency < Duration::from_millis(SourceConfig::PIPE_LATENCY_MS.into()) {
+            let before = (latency_s * rate - f64::from(stream.packet_frames())).max(0.0) + HELD_S * rate;
+            (Drift::of_prompt_writer(stream.rate, rate * band_s, before), Lateness::of_writer(latency_s))
+        } else {
+            (Drift::of_writer(stream.rate, rate * band_s), Lateness::of_any())
         };
         let feed = Feed::new(shape, stream, drift, lateness, frames(LEVEL, stream.rate) / 4);
         Self { raw: RawPcm::new(written), feed, rate: written.rate }

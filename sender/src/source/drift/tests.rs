@@ -49,6 +49,74 @@ fn a_writer_with_its_own_clock_is_followed() {
     }
 }
 
+/// What came of a prompt writer in the second half of its time.
+struct Prompt {
+    /// The least that waited just before a piece, in frames.
+    least: f64,
+    /// Packets that found nothing, of all.
+    dry: u32,
+    stretched: bool,
+}
+
+/// A prompt writer of pieces of `piece` frames, of which packets of 5 ms are taken, off by `ppm`; `more` frames wait from the
+/// start.
+fn run_promptly(piece: f64, more: f64, ppm: f64, seconds: u32) -> Prompt {
+    let (packet, mut drift) = (240.0, Drift::of_prompt_writer(RATE, 140.0, 192.0));
+    let (mut ratio, mut waits, mut taken) = (1.0, 150.0 + more, 0.0);
+    let mut came = Prompt { least: f64::MAX, dry: 0, stretched: false };
+    let pieces = (f64::from(seconds * RATE) / piece) as u32;
+    for n in 0..pieces {
+        let (at, late_half) = (f64::from(n) * piece / (1.0 + ppm * 1e-6), n > pieces / 2);
+        while taken + packet < at {
+            taken += packet;
+            if waits < packet {
+                drift.dry();
+                came.dry += 1;
+            } else {
+                waits -= packet;
+            }
+        }
+        drift.came(waits);
+        if late_half {
+            came.least = came.least.min(waits);
+        }
+        waits += piece * ratio;
+        if let Some(new) = drift.observe((at / f64::from(RATE) * 1e9) as i64, waits, false) {
+            ratio = new;
+        }
+    }
+    Prompt { stretched: drift.engaged, ..came }
+}
+
+#[test]
+fn what_waits_too_long_of_a_prompt_writer_is_taken_in_whatever_its_pieces() {
+    for (piece, ppm) in [(120.0, 0.0), (120.0, 100.0), (240.0, -100.0), (960.0, 0.0), (960.0, 50.0)] {
+        let Prompt { least, dry, stretched } = run_promptly(piece, 720.0, ppm, 600);
+        assert!(stretched && (0.0..480.0).contains(&least), "{piece} frames, {ppm} ppm: {least} frames wait");
+        assert!(dry <= 3, "{piece} frames, {ppm} ppm: {dry} packets of ten minutes found nothing");
+    }
+    for piece in [120.0, 240.0] {
+        let Prompt { least, dry, stretched } = run_promptly(piece, 0.0, 0.0, 240);
+        assert!(!stretched && dry == 0, "{piece} frames: in time, with {least} frames");
+    }
+}
+
+#[test]
+fn a_prompt_writer_whose_queue_ran_dry_is_given_more_time() {
+    let mut drift = Drift::of_prompt_writer(RATE, 140.0, 192.0);
+    let level = |drift: &Drift| drift.soon.unwrap().level();
+    for _ in 0..3 {
+        drift.dry();
+    }
+    assert!((level(&drift) - 192.0 - 3.0 * 96.0).abs() < 1e-9);
+    for _ in 0..100 {
+        drift.dry();
+    }
+    assert!((level(&drift) - 192.0 - 960.0).abs() < 1e-9, "no more than 20 ms");
+    (0..3_600).for_each(|_| drift.soon.as_mut().unwrap().turn(300.0));
+    assert!(level(&drift) < 192.0 + 10.0, "after an hour that is forgotten");
+}
+
 #[test]
 fn a_card_is_kept_at_its_level_from_the_start() {
     let mut drift = Drift::of_clock(RATE, 1_200.0);
