@@ -24,7 +24,7 @@ const BACKLOG_NS: i64 = 1_000_000;
 
 /// Packets are held back for at most this part of the playout delay, and not at all where that is below [`TIGHT_NS`]...
 const HOLD: i64 = 16;
-const TIGHT_NS: i64 = 100_000_000;
+const TIGHT_NS: i64 = 200_000_000;
 
 /// ... and so that no more than this many leave at once: a burst of four fits every queue on the way.
 const MOST_AT_ONCE: i64 = 4;

@@ -94,7 +94,8 @@ fn packets_that_wait_are_caught_up_after_a_stall_as_others_are() {
 #[test]
 fn short_delays_are_for_music_that_must_not_wait() {
     assert_eq!(hold_ns(20 * MS, 5 * MS), 0);
-    assert_eq!(hold_ns(160 * MS, 5 * MS), 10 * MS);
+    assert_eq!(hold_ns(199 * MS, 5 * MS), 0);
+    assert_eq!(hold_ns(208 * MS, 5 * MS), 13 * MS);
     assert_eq!(hold_ns(2_000 * MS, 5 * MS), 15 * MS);
     assert_eq!(hold_ns(2_000 * MS, MS), 3 * MS);
 }
