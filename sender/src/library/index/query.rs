@@ -1,16 +1,16 @@
 //! What readers ask of the index.
-//!
-//! Search must answer while somebody types. A letter or two fit half of the library, and to rank all of that would take
-//! longer than a keystroke; so the words are looked for in tiers, the likeliest first (whole words in titles, then
-//! beginnings of words in titles, in artists, in albums, anywhere), and each tier stops when the page is full.
 
-use std::collections::HashSet;
+mod rows;
+mod words;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use self::rows::{ALBUM, ARTIST, FOLDER, PLAYLIST, TRACK, album, artist, file, folder, playlist, track};
+use self::words::{MOST_CHARS, search_tiers};
 use super::view::{
     AlbumDetail, AlbumView, ArtistDetail, ArtistView, FolderDetail, FolderView, PlaylistView, Totals, TrackView,
 };
@@ -22,11 +22,6 @@ type Answer<T> = rusqlite::Result<T>;
 
 /// The longest list of pieces inside something else.
 const LONGEST_LIST: u32 = 1_000;
-/// So far into what fits a search one can go.
-const DEEPEST_PAGE: u32 = 10_000;
-/// The most words of a search that are looked at, and the most characters.
-const MOST_WORDS: usize = 8;
-const MOST_CHARS: usize = 200;
 
 /// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,21 +32,6 @@ pub struct Page {
     pub offset: u32,
 }
 
-const TRACK: &str =
-    "tracks.key, tracks.title, tracks.artist, albums.title, tracks.duration_ms, albums.key, tracks.disc,
-    tracks.number, tracks.year, tracks.genre, tracks.codec, tracks.rate, tracks.bits, folders.below, tracks.name
-    FROM tracks JOIN folders ON folders.id = tracks.folder LEFT JOIN albums ON albums.id = tracks.album";
-const ALBUM: &str = "albums.key, albums.title, albums.artist, albums.year,
-    (SELECT count(*) FROM tracks WHERE album = albums.id),
-    (SELECT coalesce(sum(duration_ms), 0) FROM tracks WHERE album = albums.id) FROM albums";
-const ARTIST: &str = "artists.key, artists.name,
-    (SELECT count(DISTINCT album) FROM credits JOIN tracks ON tracks.id = track WHERE credits.artist = artists.id),
-    (SELECT count(*) FROM credits WHERE credits.artist = artists.id) FROM artists";
-const FOLDER: &str = "folders.key, folders.path, folders.parent,
-    (SELECT count(*) FROM tracks WHERE folder = folders.id),
-    (SELECT count(*) FROM folders AS child WHERE child.parent = folders.id) FROM folders";
-const PLAYLIST: &str = "playlists.key, playlists.title, folders.below, playlists.name, folders.path
-    FROM playlists JOIN folders ON folders.id = playlists.folder";
 /// By folder, then as an album runs.
 const IN_ORDER: &str = "ORDER BY folders.sort, coalesce(albums.sort, ''), coalesce(tracks.disc, 1),
     tracks.number IS NULL, tracks.number, tracks.sort";
@@ -341,57 +321,6 @@ fn pictures(row: &Row<'_>) -> Answer<Pictures> {
     Ok(Pictures { beside: beside.into_iter().flatten().collect(), inside: vec![file(row, 0, 1)?] })
 }
 
-/// Row ids of what fits the words, by tiers.
-fn search_tiers(db: &Connection, table: &str, columns: &[&str], text: &str, page: Page) -> Answer<Vec<i64>> {
-    let Some(words) = Words::of(text) else { return Ok(Vec::new()) };
-    let whole = page.offset.saturating_add(page.limit).min(DEEPEST_PAGE) as usize;
-    let (mut ids, mut known) = (Vec::new(), HashSet::new());
-    let mut find = db.prepare_cached(&format!("SELECT rowid FROM {table} WHERE {table} MATCH ?1 LIMIT ?2"))?;
-    let tiers = columns.first().map(|first| words.whole(first)).into_iter();
-    let tiers = tiers.chain(columns.iter().map(|column| words.begun(column))).chain([words.anywhere()]);
-    for tier in tiers {
-        // Those of earlier tiers come again.
-        let rows = find.query_map(params![tier, (whole + ids.len()) as i64], |row| row.get(0))?;
-        for id in rows {
-            let id: i64 = id?;
-            if known.insert(id) {
-                ids.push(id);
-            }
-        }
-        if ids.len() >= whole {
-            break;
-        }
-    }
-    Ok(ids.into_iter().skip(page.offset as usize).take(page.limit as usize).collect())
-}
-
-/// The words of a search, as FTS5 asks for them.
-struct Words(Vec<String>);
-
-impl Words {
-    fn of(text: &str) -> Option<Self> {
-        let text: String = text.chars().take(MOST_CHARS).collect();
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        let words: Vec<String> = words.take(MOST_WORDS).map(|word| format!("\"{word}\"")).collect();
-        (!words.is_empty()).then_some(Words(words))
-    }
-
-    /// All of them, whole, in one column.
-    fn whole(&self, column: &str) -> String {
-        format!("{column} : ({})", self.0.join(" AND "))
-    }
-
-    /// All of them in one column, each the beginning of a word.
-    fn begun(&self, column: &str) -> String {
-        format!("{column} : ({} *)", self.0.join(" * AND "))
-    }
-
-    /// All of them in whatever columns.
-    fn anywhere(&self) -> String {
-        format!("({} *)", self.0.join(" * AND "))
-    }
-}
-
 fn by_ids<T>(db: &Connection, select: &str, ids: &[i64], read: fn(&Row<'_>) -> Answer<T>) -> Answer<Vec<T>> {
     let mut one = db.prepare_cached(select)?;
     ids.iter().filter_map(|id| one.query_row([id], read).optional().transpose()).collect()
@@ -404,70 +333,4 @@ fn list<T>(
     read: impl FnMut(&Row<'_>) -> Answer<T>,
 ) -> Answer<Vec<T>> {
     db.prepare_cached(select)?.query_map(params, read)?.collect()
-}
-
-fn track(row: &Row<'_>) -> Answer<TrackView> {
-    let id = Key::from_sql(row.get(0)?).to_string();
-    let duration_ms: Option<i64> = row.get(4)?;
-    let album_id: Option<i64> = row.get(5)?;
-    Ok(TrackView {
-        title: row.get(1)?,
-        artist: row.get(2)?,
-        album: row.get(3)?,
-        duration_s: duration_ms.map(|ms| ms as f64 / 1e3),
-        album_id: album_id.map(|key| Key::from_sql(key).to_string()),
-        disc: row.get(6)?,
-        number: row.get(7)?,
-        year: row.get(8)?,
-        genre: row.get(9)?,
-        format: format(row.get(10)?, row.get(11)?, row.get(12)?),
-        file: Some(file(row, 13, 14)?.display().to_string()),
-        artwork: Some(format!("/api/v1/library/tracks/{id}/artwork")),
-        id,
-    })
-}
-
-/// `FLAC 44.1 kHz 16 bit`.
-fn format(codec: Option<String>, rate: Option<u32>, bits: Option<u32>) -> Option<String> {
-    let rate = rate.map(|rate| format!("{} kHz", f64::from(rate) / 1e3));
-    let bits = bits.map(|bits| format!("{bits} bit"));
-    let parts: Vec<String> = [codec, rate, bits].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(" "))
-}
-
-fn album(row: &Row<'_>) -> Answer<AlbumView> {
-    let id = Key::from_sql(row.get(0)?).to_string();
-    Ok(AlbumView {
-        artwork: format!("/api/v1/library/albums/{id}/artwork"),
-        id,
-        title: row.get(1)?,
-        artist: row.get(2)?,
-        year: row.get(3)?,
-        tracks: row.get(4)?,
-        duration_s: row.get::<_, i64>(5)? as f64 / 1e3,
-    })
-}
-
-fn artist(row: &Row<'_>) -> Answer<ArtistView> {
-    let id = Key::from_sql(row.get(0)?).to_string();
-    Ok(ArtistView { id, name: row.get(1)?, albums: row.get(2)?, tracks: row.get(3)? })
-}
-
-fn folder(row: &Row<'_>) -> Answer<FolderView> {
-    let id = Key::from_sql(row.get(0)?).to_string();
-    let path = PathBuf::from(OsString::from_vec(row.get(1)?));
-    let is_root = row.get::<_, Option<i64>>(2)?.is_none();
-    let name = path.file_name().filter(|_| !is_root).map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_else(|| path.display().to_string());
-    Ok(FolderView { id, name, tracks: row.get(3)?, folders: row.get(4)? })
-}
-
-fn playlist(row: &Row<'_>) -> Answer<PlaylistView> {
-    let id = Key::from_sql(row.get(0)?).to_string();
-    Ok(PlaylistView { id, title: row.get(1)?, file: file(row, 2, 3)?.display().to_string() })
-}
-
-fn file(row: &Row<'_>, folder: usize, name: usize) -> Answer<PathBuf> {
-    let (folder, name): (Vec<u8>, Vec<u8>) = (row.get(folder)?, row.get(name)?);
-    Ok(PathBuf::from(OsString::from_vec(folder)).join(OsString::from_vec(name)))
 }
