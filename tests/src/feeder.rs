@@ -55,11 +55,10 @@ impl Written {
         (at_ns - self.zero_ns) as f64 * 1e-9 * self.rate
     }
 
-    /// By how many milliseconds frame `frame`, heard at true time `heard_ns`, comes after it was written: less than the
-    /// signal's period.
+    /// By how many milliseconds frame `frame`, heard at true time `heard_ns`, comes after it was written, on the average of all
+    /// frames of a piece, which are written at once: less than the signal's period.
     pub fn late_ms(&self, frame: f64, heard_ns: i64) -> f64 {
-        let piece = self.manner.piece(self.rate) as f64;
-        let written_s = (frame / piece).floor() * piece / self.rate - self.manner.ahead_s;
+        let written_s = frame / self.rate - self.manner.piece_s / 2.0 - self.manner.ahead_s;
         let late_ms = (heard_ns - self.zero_ns) as f64 / 1e6 - written_s * 1e3;
         late_ms.rem_euclid(self.period as f64 / self.rate * 1e3)
     }
@@ -189,10 +188,9 @@ mod tests {
     #[test]
     fn a_frame_is_late_by_what_passed_since_its_piece_was_written() {
         let written = |manner| Written { zero_ns: 1_000_000_000, manner, rate: 48_000.0, period: 1 << 20 };
-        // Frame 4800 is due 100 ms after frame 0. It begins a piece that is written 2.5 ms later, or with it.
-        assert!((written(LIVE).late_ms(4_800.0, 1_125_000_000) - 22.5).abs() < 1e-6);
-        assert!((written(LIVE).late_ms(4_919.0, 1_125_000_000) - 22.5).abs() < 1e-6);
-        assert!((written(AHEAD).late_ms(4_800.0, 1_350_000_000) - 350.0).abs() < 1e-6);
+        // Frame 4800 is due 100 ms after frame 0. A frame in the middle of its piece is written 1.25 ms later.
+        assert!((written(LIVE).late_ms(4_800.0, 1_125_000_000) - 23.75).abs() < 1e-6);
+        assert!((written(AHEAD).late_ms(4_800.0, 1_350_000_000) - 360.0).abs() < 1e-6);
         assert!((written(LIVE).due(1_100_000_000) - 4_800.0).abs() < 1e-6);
     }
 }

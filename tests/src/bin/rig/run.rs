@@ -203,7 +203,7 @@ impl Bench {
         match system {
             System::Unisono => {
                 // What waits in the pipe would be most of a short delay.
-                let latency_ms = if self.delay_ms < 60 { 7 } else { 60 };
+                let latency_ms = if self.delay_ms < 60 { 6 } else { 60 };
                 let source = format!(
                     "{{ type = \"pipe\", path = {fifo:?}, format = \"48000:16:2\", latency_ms = {latency_ms} }}"
                 );
