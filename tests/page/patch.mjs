@@ -142,6 +142,7 @@ test('a line is paused; switched off it is no longer sent, and its rooms are sil
   assert.ok((await packets(house, 'beta')) > 0);
   await page.getByRole('button', { name: `Pause ${house.lines.beta}` }).click();
   await until('paused', async () => (await house.ask('GET', '/api/v1/streams/beta/playback')).state === 'paused');
+  await page.getByRole('button', { name: `Play ${house.lines.beta}` }).waitFor();
   // It stays so, whatever the hub said just before.
   for (let look = 0; look < 20; look += 1) {
     assert.equal(await page.getByRole('button', { name: `Play ${house.lines.beta}` }).count(), 1);

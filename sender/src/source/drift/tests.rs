@@ -67,7 +67,7 @@ fn run_promptly(piece: f64, more: f64, ppm: f64, seconds: u32) -> Prompt {
     let pieces = (f64::from(seconds * RATE) / piece) as u32;
     for n in 0..pieces {
         let (at, late_half) = (f64::from(n) * piece / (1.0 + ppm * 1e-6), n > pieces / 2);
-        while taken + packet < at {
+        while taken + packet <= at {
             taken += packet;
             if waits < packet {
                 drift.dry();
