@@ -176,12 +176,12 @@ export function freePort() {
   });
 }
 
-/** An even port with room for some streams behind it. */
+/** An even port with room for some streams behind it, below those that the system gives to whoever asks for any. */
 function freeMediaPort() {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket('udp4').once('error', reject).bind(0, '127.0.0.1', () => {
-      const { port } = socket.address();
-      socket.close(() => resolve(Math.min(port, 64_000) & ~1));
+  const port = 10_000 + 32 * Math.floor(Math.random() * 600);
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4').once('error', () => resolve(freeMediaPort())).bind(port, () => {
+      socket.close(() => resolve(port));
     });
   });
 }
